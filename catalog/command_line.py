@@ -1,0 +1,158 @@
+"""Run a command of the command line: find it, read its settings, call its function, say how it went.
+
+`lookalike` and `python -m catalog | training | index | search | ui` all go through `main`. What a command needs is
+imported only when it runs, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, NoReturn
+
+from catalog.errors import LookalikeError, Terminated, UsageError
+
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes after Ctrl+C and after SIGTERM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command: one frozen config dataclass in, one result out.
+
+    The result's text is printed, and its `exit_code`, where it has one, becomes the process's.
+    """
+
+    help: str
+    """One line."""
+    config: str
+    """The config dataclass, as "module:name"."""
+    function: str
+    """The function that takes it, as "module:name"."""
+    presets: str = ""
+    """Named configs that `--preset` chooses among, as "module:name" of a dictionary."""
+
+
+Commands = Mapping[str, Command]
+
+
+def main(commands: Commands, program: str, arguments: Sequence[str]) -> int:
+    """Run one of the commands; returns the exit code.
+
+    Args:
+        program: what people type before the command's name.
+        arguments: what they typed after it. Where there is only one command, its name may be left out.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        name, rest = _choose(commands, program, arguments)
+        if not name:
+            return 0
+        return _run(commands[name], f"{program} {name}", rest)
+    except LookalikeError as error:
+        return _fail(program, str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail(program, "interrupted: what was done is kept, and the same command goes on from it", INTERRUPTED)
+    except Terminated:
+        return _fail(program, "terminated: what was done is kept, and the same command goes on from it", TERMINATED)
+    except BrokenPipeError:  # the reader of our output has gone (`lookalike search … | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(program, "the program that read the output has ended", 1)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def _fail(program: str, message: str, code: int) -> int:
+    print(f"{program}: {' '.join(message.splitlines())}", file=sys.stderr)
+    return code
+
+
+def _choose(commands: Commands, program: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The command that was asked for and its own arguments; no name where only help was asked for."""
+    first = arguments[0] if arguments else ""
+    if first in commands:
+        return first, list(arguments[1:])
+    if len(commands) == 1:
+        return next(iter(commands)), list(arguments)
+    if first in ("", "-h", "--help"):
+        print(_overview(commands, program))
+        return "", []
+    raise UsageError(f'there is no command "{first}"; there are: {", ".join(commands)}')
+
+
+def _overview(commands: Commands, program: str) -> str:
+    width = max(len(name) for name in commands)
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in commands.items()]
+    return "\n".join(
+        [f"usage: {program} COMMAND [OPTIONS]", "", *lines, "", f'"{program} COMMAND --help" tells the options of one.']
+    )
+
+
+def _run(command: Command, program: str, arguments: list[str]) -> int:
+    config = _read_config(command, program, arguments)
+    result = _import(command.function)(config)
+    if result is not None:
+        print(result, flush=True)
+    return int(getattr(result, "exit_code", 0))
+
+
+def _read_config(command: Command, program: str, arguments: list[str]) -> Any:
+    """The config that the arguments describe.
+
+    Raises:
+        UsageError: they describe none.
+    """
+    import tyro
+
+    config_class = _import(command.config)
+    default = tyro.MISSING_NONPROP
+    if command.presets:
+        default = _preset(_import(command.presets), arguments, config_class())
+    wants_help = "-h" in arguments or "--help" in arguments
+    told = io.StringIO()
+    try:
+        with contextlib.nullcontext() if wants_help else contextlib.redirect_stderr(told):
+            return tyro.cli(config_class, prog=program, args=arguments, default=default, description=command.help)
+    except SystemExit as error:
+        if wants_help or not error.code:
+            raise
+    raise UsageError(f'{_gist(told.getvalue())}: see "{program} --help"')
+
+
+def _gist(box: str) -> str:
+    """The sentence that matters of the framed text in which tyro says what is wrong: all up to its first rule."""
+    lines = [line.strip("│ ") for line in box.splitlines()[1:]]
+    sentence = itertools.takewhile(lambda line: not line.startswith(("─", "╰")), lines)
+    return " ".join(sentence).strip(" .") or "the options could not be read"
+
+
+def _preset(presets: Mapping[str, Any], arguments: list[str], default: Any) -> Any:
+    """The config that `--preset NAME` begins with.
+
+    Raises:
+        UsageError: there is no preset of that name.
+    """
+    name = default.preset
+    for place, argument in enumerate(arguments):
+        if argument == "--preset" and place + 1 < len(arguments):
+            name = arguments[place + 1]
+        elif argument.startswith("--preset="):
+            name = argument.partition("=")[2]
+    if name not in presets:
+        raise UsageError(f'--preset must be one of {", ".join(presets)}; received "{name}"')
+    return presets[name]
+
+
+def _import(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,31 @@
+"""The quarantine: which files were left out, and why, as a CSV table for people."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One file that cannot be used.
+
+    Attributes:
+        path: relative to the catalog's root, as `path_to_text` writes it.
+        code: the stable word of its `BadImage`.
+        reason: one sentence.
+    """
+
+    path: str
+    code: str
+    reason: str
+
+
+def write_quarantine(file: Path, rows: Iterable[LeftOut]) -> None:
+    """Write the table path,code,reason (UTF-8, one row per file left out; only the header where there is none)."""
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("path", "code", "reason"))
+        writer.writerows((row.path, row.code, row.reason) for row in rows)

@@ -1,0 +1,1 @@
+"""Vectors and versions: embed photos, build a FAISS index, publish it whole, load it again."""

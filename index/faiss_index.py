@@ -1,0 +1,118 @@
+"""FAISS behind one wrapper: exact inner-product search, on the GPU where there is one, else on the CPU.
+
+The CPU index is the truth and what is written to disk; a GPU holds a mirror of it. FAISS's -1 never leaves this file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from catalog.errors import DeviceError, VersionError
+from training.config import Device
+from index.vectors import Floats, Neighbors
+
+GPU_MOST_NEIGHBORS = 2048
+"""FAISS's limit on k on a GPU; a search for more is done on the CPU."""
+
+
+class FlatIndex:
+    """Exact search over N vectors of D dimensions. Safe to search from several threads.
+
+    Positions are 0 … N-1, in the order in which the vectors were given.
+    """
+
+    kind = "exact"
+
+    def __init__(self, index: faiss.IndexFlatIP, device: Device = "auto") -> None:
+        self._index = index
+        self._mirror = _mirror(index, device)
+        self._mirror_lock = threading.Lock()  # a GPU index is not safe to search from two threads
+
+    @classmethod
+    def build(cls, vectors: Floats, device: Device = "auto") -> FlatIndex:
+        """An index over float32 (N, D) vectors of unit norm."""
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        index.add(vectors)
+        return cls(index, device)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @property
+    def dimension(self) -> int:
+        """D, the width of its vectors."""
+        return int(self._index.d)
+
+    @property
+    def device(self) -> str:
+        """Where it searches: "gpu" or "cpu"."""
+        return "cpu" if self._mirror is None else "gpu"
+
+    def vector(self, position: int) -> Floats:
+        """The vector at a position, float32 (D,)."""
+        vector: Floats = self._index.reconstruct(position)
+        return vector
+
+    def search(self, queries: Floats, k: int) -> Neighbors:
+        """The k most similar positions of each query; fewer where there are fewer than k.
+
+        Args:
+            queries: float32 (Q, D), of unit norm.
+        """
+        k = min(k, len(self))
+        if k == 0:
+            empty = np.zeros((len(queries), 0))
+            return Neighbors(empty.astype(np.int64), empty.astype(np.float32), np.zeros(len(queries), np.int64))
+        if self._mirror is not None and k <= GPU_MOST_NEIGHBORS:
+            with self._mirror_lock:
+                similarities, positions = self._mirror.search(queries, k)
+        else:
+            similarities, positions = self._index.search(queries, k)
+        return Neighbors(positions, similarities.clip(-1.0, 1.0), (positions >= 0).sum(axis=1))
+
+    def write(self, write: Callable[[bytes], int]) -> None:
+        """Pass the file's content on, piece by piece; `write` must take every piece whole and return its length.
+
+        Raises:
+            OSError: as `write` raises it (FAISS's own writer can lose the end of a file on a full disk).
+        """
+        faiss.write_index(self._index, faiss.PyCallbackIOWriter(write))
+
+    @classmethod
+    def read(cls, path: Path, device: Device = "auto") -> FlatIndex:
+        """The index in a file.
+
+        Raises:
+            VersionError: it cannot be read, or is of another kind.
+        """
+        try:
+            index = faiss.read_index(str(path))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise VersionError(f'{path.name} of {path.parent.name} cannot be read ({reason}): run "lookalike rollback"') from None
+        if not isinstance(index, faiss.IndexFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise VersionError(f'{path.name} of {path.parent.name} must be an exact inner-product index, not {type(index).__name__}')
+        return cls(index, device)
+
+
+def gpu_count() -> int:
+    """GPUs that FAISS can use."""
+    return int(faiss.get_num_gpus()) if hasattr(faiss, "get_num_gpus") else 0
+
+
+def _mirror(index: faiss.IndexFlatIP, device: Device) -> faiss.Index | None:
+    """A copy on the first GPU, where one is there and wanted.
+
+    Raises:
+        DeviceError: "gpu" was asked for and there is none.
+    """
+    if device == "gpu" and gpu_count() == 0:
+        raise DeviceError("--device gpu needs a GPU that FAISS can use; none was found: use --device cpu or auto")
+    if device == "cpu" or gpu_count() == 0:
+        return None
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)

@@ -1,0 +1,192 @@
+"""Publish a version: written whole beside the others, checked, and only then named by CURRENT.
+
+Order (DESIGN of the store): free space, files into `.tmp-…` each hashed and synced, version.json last, reopen and
+verify, rename, sync the folder, CURRENT. Whatever goes wrong before the last step, the version in use stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from catalog import atomic
+from catalog.errors import LookalikeError
+from catalog.manifest import Manifest
+from catalog.store import Store
+from index.embedder import open_embedder
+from index.faiss_index import FlatIndex
+from index.loading import load_version, probe_vector
+from index.vectors import Embeddings
+from index.versions import (
+    CHECKPOINT_FILE,
+    DESCRIPTION_FILE,
+    INDEX_FILE,
+    ITEMS_FILE,
+    ONNX_FILE,
+    Canary,
+    FileFacts,
+    IndexVersion,
+    point_to,
+    version_folders,
+)
+from training.checkpoint import read_header
+
+CANARIES = 4
+CANARY_NEIGHBORS = 10
+TEMPORARY_PREFIX = ".tmp-"
+SPARE_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderFiles:
+    """The encoder that made the vectors."""
+
+    checkpoint: Path
+    onnx: Path
+    sha256: str
+    """Of the checkpoint."""
+
+
+def publish(store: Store, items: Manifest, embeddings: Embeddings, encoder: EncoderFiles) -> IndexVersion:
+    """Make a new version and put it into use. To be called under the store's lock.
+
+    Args:
+        items: row i describes the photo of vector i.
+
+    Raises:
+        LookalikeError: the disk is full or fails; the version in use stays.
+        VersionError: what was written does not verify; likewise.
+    """
+    store.versions_dir.mkdir(exist_ok=True)
+    clear_leftovers(store)
+    _check_space(store, embeddings, encoder)
+    number = 1 + max((int(folder.name.partition("-")[0]) for folder in version_folders(store)), default=0)
+    try:
+        with _temporary_folder(store, number) as folder:
+            description = _write_files(folder, items, embeddings, encoder, store.read_catalog()["root"])
+            version = replace(description, id=f"{number:04d}-{_short_hash(description)}")
+            atomic.write_json(folder / DESCRIPTION_FILE, version.to_json())
+            atomic.fsync_folder(folder)
+            load_version(folder, "cpu")
+            os.rename(folder, store.versions_dir / version.id)
+        atomic.fsync_folder(store.versions_dir)
+        point_to(store, version.id)
+    except OSError as error:
+        raise LookalikeError(
+            f"the new version could not be written to {store.versions_dir} ({error.strerror}): "
+            'the version in use stays; free some space and run "lookalike index" again'
+        ) from None
+    return version
+
+
+def clear_leftovers(store: Store) -> None:
+    """Remove what a publish that was killed left behind."""
+    for folder in store.versions_dir.glob(f"{TEMPORARY_PREFIX}*"):
+        shutil.rmtree(folder)
+
+
+def _check_space(store: Store, embeddings: Embeddings, encoder: EncoderFiles) -> None:
+    need = embeddings.vectors.nbytes + encoder.checkpoint.stat().st_size + encoder.onnx.stat().st_size
+    need += SPARE_BYTES + len(embeddings) * 512  # the items' table
+    free = shutil.disk_usage(store.versions_dir).free
+    if need > free:
+        raise LookalikeError(
+            f"a version of {len(embeddings)} photos needs {need / 1e6:.0f} MB in {store.versions_dir}; "
+            f'{free / 1e6:.0f} MB are free: free some, or run "lookalike prune"'
+        )
+
+
+@contextmanager
+def _temporary_folder(store: Store, number: int) -> Iterator[Path]:
+    folder = store.versions_dir / f"{TEMPORARY_PREFIX}{number}-{os.getpid()}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # after the rename there is nothing left of that name
+
+
+def _write_files(
+    folder: Path, items: Manifest, embeddings: Embeddings, encoder: EncoderFiles, root: str
+) -> IndexVersion:
+    """Write everything but version.json; returns its content, still without an id."""
+    index = FlatIndex.build(embeddings.vectors, "cpu")
+    files = {INDEX_FILE: _write_index(index, folder / INDEX_FILE)}
+    items.write(folder / ITEMS_FILE)
+    shutil.copyfile(encoder.onnx, folder / ONNX_FILE)
+    shutil.copyfile(encoder.checkpoint, folder / CHECKPOINT_FILE)
+    for name in (ITEMS_FILE, ONNX_FILE, CHECKPOINT_FILE):
+        atomic.fsync_file(folder / name)
+        files[name] = _facts(folder / name)
+    header = read_header(folder / CHECKPOINT_FILE)
+    embedder = open_embedder(
+        header.spec, onnx=folder / ONNX_FILE, checkpoint=folder / CHECKPOINT_FILE, device="cpu"
+    )
+    return IndexVersion(
+        id="",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        photos=len(items),
+        products=items.product_count,
+        dimension=index.dimension,
+        blocks={header.spec.layer: index.dimension},
+        kind=index.kind,
+        recall=1.0,
+        encoder_name=header.name,
+        encoder_sha256=encoder.sha256,
+        spec=header.spec,
+        manifest_fingerprint=items.fingerprint,
+        root=root,
+        files=files,
+        canaries=_canaries(index),
+        probe=tuple(float(value) for value in probe_vector(embedder)),
+    )
+
+
+def _write_index(index: FlatIndex, path: Path) -> FileFacts:
+    """Write the index through our own writer: hashed as it goes, and a full disk raises OSError."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("wb") as file:
+
+        def write(piece: bytes) -> int:
+            nonlocal size
+            digest.update(piece)
+            file.write(piece)
+            size += len(piece)
+            return len(piece)
+
+        index.write(write)
+        file.flush()
+        os.fsync(file.fileno())
+    return FileFacts(bytes=size, sha256=digest.hexdigest())
+
+
+def _facts(path: Path) -> FileFacts:
+    with path.open("rb") as file:
+        return FileFacts(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _canaries(index: FlatIndex) -> tuple[Canary, ...]:
+    positions = np.unique(np.linspace(0, len(index) - 1, CANARIES).astype(int))
+    found = index.search(np.stack([index.vector(int(position)) for position in positions]), CANARY_NEIGHBORS)
+    return tuple(
+        Canary(
+            position=int(position),
+            positions=tuple(int(value) for value in found.positions[row]),
+            similarities=tuple(float(value) for value in found.similarities[row]),
+        )
+        for row, position in enumerate(positions)
+    )
+
+
+def _short_hash(version: IndexVersion) -> str:
+    """Eight hexadecimal digits that change with any file of the version."""
+    return hashlib.sha256("".join(version.files[name].sha256 for name in sorted(version.files)).encode()).hexdigest()[:8]

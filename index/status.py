@@ -1,0 +1,125 @@
+"""What a store holds and which version is in use; going back to an earlier one; removing old ones."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.errors import DeviceError, VersionError
+from catalog.manifest import Manifest
+from catalog.store import Store
+from index.config import PruneConfig, RollbackConfig, StoreConfig
+from index.faiss_index import gpu_count
+from index.loading import load_version
+from index.versions import IndexVersion, current_id, point_to, prune, read_version, rollback_target, version_folders
+from training.runs import all_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Lines for people."""
+
+    lines: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def status(config: StoreConfig) -> Report:
+    """The catalog, the runs, the version in use and the device.
+
+    Raises:
+        StoreError: there is no store.
+        DeviceError: "gpu" was asked for and there is none.
+    """
+    store = Store.open(config.store)
+    catalog = store.read_catalog()
+    manifest = Manifest.read(store.manifest_file)
+    runs = all_runs(store)
+    finished = [run.name for run in runs if run.finished]
+    resumable = [run.name for run in runs if run.resumable]
+    lines = [
+        f"catalog    {catalog['root']}: {len(manifest)} photos of {manifest.product_count} products, "
+        f"{_quarantined(store.quarantine_file)} files left out",
+        f"runs       {', '.join(finished) or 'none finished'}"
+        + (f"; to be resumed: {', '.join(resumable)}" if resumable else ""),
+        f"device     {_device(config)}",
+        f"version    {_in_use(store, manifest)}",
+    ]
+    return Report(tuple(lines))
+
+
+def _quarantined(file: Path) -> int:
+    try:
+        with file.open(encoding="utf-8", newline="") as rows:
+            return max(0, sum(1 for _ in csv.reader(rows)) - 1)
+    except FileNotFoundError:
+        return 0
+
+
+def _device(config: StoreConfig) -> str:
+    gpus = gpu_count()
+    if config.device == "gpu" and not gpus:
+        raise DeviceError("--device gpu needs a GPU that FAISS can use; none was found: use --device cpu or auto")
+    return f"gpu ({gpus} found)" if gpus and config.device != "cpu" else f"cpu ({gpus} GPUs found)"
+
+
+def _in_use(store: Store, manifest: Manifest) -> str:
+    try:
+        version = read_version(store.versions_dir / current_id(store))
+    except VersionError as error:
+        return str(error)
+    behind = "" if version.manifest_fingerprint == manifest.fingerprint else '; the catalog has changed since: run "lookalike index"'
+    return describe(version) + behind
+
+
+def describe(version: IndexVersion) -> str:
+    """A version in one line."""
+    return (
+        f"{version.id}, {version.created}: {version.photos} photos of {version.products} products, "
+        f"{version.kind} index of {version.dimension} dimensions, recall {version.recall:.3f}, "
+        f"encoder {version.encoder_name} ({version.encoder_sha256[:12]}, {version.spec.layer})"
+    )
+
+
+def list_versions(config: StoreConfig) -> Report:
+    """Every version, newest first, the one in use marked.
+
+    Raises:
+        StoreError: there is no store.
+        VersionError: there is no version yet.
+    """
+    store = Store.open(config.store)
+    in_use = current_id(store)
+    lines = []
+    for folder in reversed(version_folders(store)):
+        mark = "*" if folder.name == in_use else " "
+        try:
+            lines.append(f"{mark} {describe(read_version(folder))}")
+        except VersionError as error:
+            lines.append(f"{mark} {error}")
+    return Report(tuple(lines))
+
+
+def rollback(config: RollbackConfig) -> Report:
+    """Put an earlier version into use, once it has been checked; a running page follows within seconds.
+
+    Raises:
+        UsageError: there is no such version.
+        VersionError: it is refused.
+    """
+    store = Store.open(config.store)
+    with store.writing("lookalike rollback"):
+        target = rollback_target(store, config.to)
+        version = load_version(store.versions_dir / target, "cpu").version
+        point_to(store, target)
+    return Report((f"in use: {describe(version)}",))
+
+
+def prune_versions(config: PruneConfig) -> Report:
+    """Remove the oldest versions beyond those to keep; never the one in use."""
+    store = Store.open(config.store)
+    with store.writing("lookalike prune"):
+        removed = prune(store, config.keep)
+    return Report((f"removed: {', '.join(removed) or 'nothing'}",))

@@ -1,0 +1,11 @@
+"""The commands of this folder."""
+
+from catalog.command_line import Command
+
+COMMANDS = {
+    "search": Command(
+        help="which products look like these photos? as a table, CSV, JSONL or Parquet",
+        config="search.config:SearchConfig",
+        function="search.batch:search_batch",
+    ),
+}

@@ -1,0 +1,191 @@
+"""A small real catalog, indexed by the real thing, served for the tests of the page and the API."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path
+from time import monotonic
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from catalog.decode_worker import DecodeWorkers
+from catalog.manifest import Manifest
+from catalog.scan import ScanConfig, scan
+from index.build import IndexConfig, build_version
+from search.service import SearchService
+from ui.config import ServeConfig
+from ui.server import create_app
+from ui.uploads import Uploads
+
+HOSTILE_TITLES = (
+    "<img src=x onerror=\"document.title='owned'\">",
+    "${document.title='owned'}",
+    "{{7*7}} {{constructor.constructor('return 1')()}}",
+    "`+alert(1)+` \\ \u202e txt.exe",
+)
+COLOURS = ("#c0392b", "#2471a3", "#1e8449", "#b7950b", "#6c3483", "#2c3e50")
+SHAPES: tuple[Callable[[ImageDraw.ImageDraw, str], None], ...] = (
+    lambda draw, colour: draw.ellipse((40, 40, 200, 200), fill=colour),
+    lambda draw, colour: draw.rectangle((60, 30, 180, 210), fill=colour),
+    lambda draw, colour: draw.polygon(((120, 30), (210, 200), (30, 200)), fill=colour),
+    lambda draw, colour: [draw.line((20 + 36 * i, 20, 20 + 36 * i, 220), fill=colour, width=14) for i in range(6)] and None,
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def draw_photo(number: int, *, kind: str = "JPEG") -> bytes:
+    """Product `number`'s photo: one of four shapes in one of six colours."""
+    image = Image.new("RGB", (240, 240), "#f4f1ec")
+    SHAPES[number % len(SHAPES)](ImageDraw.Draw(image), COLOURS[number // len(SHAPES) % len(COLOURS)])
+    buffer = BytesIO()
+    image.save(buffer, kind, quality=92)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A photo that is no photo of the catalog, but looks like product 5."""
+    image = Image.open(BytesIO(draw_photo(5))).resize((300, 300)).rotate(4, fillcolor="#e8e4dd")
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of 24 products with titles (some hostile), categories and prices, and one version."""
+    folder = tmp_path_factory.mktemp("photos")
+    with open(folder / "products.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("path", "title", "category", "price"))
+        for number in range(24):
+            (folder / f"{number:02}.jpg").write_bytes(draw_photo(number))
+            title = HOSTILE_TITLES[number] if number < len(HOSTILE_TITLES) else f"Product {number}"
+            table.writerow((f"{number:02}.jpg", title, ("round", "square", "pointed", "striped")[number % 4], number + 0.5))
+    root = tmp_path_factory.mktemp("store") / "store"
+    scan(ScanConfig(catalog=folder / "products.csv", store=root))
+    build_version(IndexConfig(store=root, encoder="imagenet", device="cpu"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def image_ids(store: Path) -> list[int]:
+    """The id of product 0's photo, product 1's, …"""
+    return [item.image_id for item in Manifest.read(store / "manifest.parquet").items()]
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[DecodeWorkers]:
+    """The processes that decode uploads, as `serve` has them."""
+    with DecodeWorkers(count=1) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def service(store: Path, workers: DecodeWorkers) -> SearchService:
+    """The real service on the store."""
+    return SearchService.open(store, device="cpu", decode=workers.decode)
+
+
+@pytest.fixture
+def own_store(store: Path, tmp_path: Path) -> Path:
+    """A copy of the store, for a test that changes it."""
+    return shutil.copytree(store, tmp_path / "store")
+
+
+class Server:
+    """The application on a real port, in a thread."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        deadline = monotonic() + 30
+        while monotonic() < deadline:
+            if self._server.started:
+                port = self._server.servers[0].sockets[0].getsockname()[1]
+                url = f"http://127.0.0.1:{port}"
+                assert httpx.get(f"{url}/healthz").text == "ok"
+                return url
+            self._thread.join(0.02)
+        raise TimeoutError("the server did not start within 30 seconds")
+
+    def __exit__(self, *error: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[SearchService], str]]:
+    """Serves a service until the session ends; gives the URL."""
+    with ExitStack() as stack:
+
+        def start(service: SearchService) -> str:
+            uploads = stack.enter_context(Uploads(parent=tmp_path_factory.mktemp("uploads")))
+            app = create_app(service, uploads=uploads, config=ServeConfig(poll_seconds=0.1))
+            return stack.enter_context(Server(app))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def url(service: SearchService, serving: Callable[[SearchService], str]) -> str:
+    """Where the page and the API of the common store are."""
+    return serving(service)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium that is on this machine; nothing is downloaded."""
+    path = os.environ.get("LOOKALIKE_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} on the PATH, and LOOKALIKE_CHROMIUM is not set")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """Opens the page at a URL. Afterwards: no page error, no console error, and nothing asked of another machine."""
+    troubles: list[str] = []
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+
+    def open_page(url: str) -> Page:
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
+        page.on(
+            "console", lambda said: troubles.append(f"console: {said.text}") if said.type in ("error", "warning") else None
+        )
+        page.on(
+            "request",
+            lambda request: None
+            if request.url.startswith((f"{url}/", f"blob:{url}/", "data:"))
+            else troubles.append(f"left the machine: {request.url}"),
+        )
+        page.on("dialog", lambda dialog: troubles.append(f"dialog: {dialog.message}"))
+        page.goto(url)
+        page.locator("html[data-ready]").wait_for()
+        page.locator("#status", has_text="version").wait_for()
+        return page
+
+    yield open_page
+    context.close()
+    assert troubles == []

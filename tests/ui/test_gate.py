@@ -1,0 +1,49 @@
+"""No more work at once than allowed, and no endless line."""
+
+from __future__ import annotations
+
+import threading
+
+import anyio
+import pytest
+
+from ui.gate import Gate, Overloaded
+
+
+def test_bounds_what_runs_and_what_waits() -> None:
+    gate = Gate(at_once=2, waiting=1)
+    inside = threading.Semaphore(0)
+    leave = threading.Event()
+    most = 0
+    running = 0
+    lock = threading.Lock()
+
+    def work() -> str:
+        nonlocal most, running
+        with lock:
+            running += 1
+            most = max(most, running)
+        inside.release()
+        assert leave.wait(10)
+        with lock:
+            running -= 1
+        return "done"
+
+    answers: list[str] = []
+
+    async def ask() -> None:
+        answers.append(await gate.run(work))
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(ask)
+            for _ in range(2):
+                assert await anyio.to_thread.run_sync(lambda: inside.acquire(timeout=10))
+            with pytest.raises(Overloaded, match="try again"):
+                await gate.run(work)
+            leave.set()
+        assert await gate.run(lambda: 7) == 7
+
+    anyio.run(main)
+    assert answers == ["done"] * 3 and most == 2

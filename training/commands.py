@@ -1,0 +1,12 @@
+"""The commands of this folder."""
+
+from catalog.command_line import Command
+
+COMMANDS = {
+    "train": Command(
+        help="train an encoder on the store's photos (SimCLR, no labels)",
+        config="training.config:TrainConfig",
+        function="training.train:train",
+        presets="training.config:PRESETS",
+    ),
+}

@@ -1,0 +1,141 @@
+"""Settings of a training run and its presets. Imports no torch, so that `lookalike --help` is quick."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from catalog.errors import UsageError
+from catalog.store import DEFAULT_STORE
+
+Device = Literal["auto", "cpu", "gpu"]
+"""Where to compute; "auto" takes a GPU where there is one."""
+
+
+def require(condition: bool, rule: str, received: object, remedy: str) -> None:
+    """Raise a one-line UsageError unless a rule about a setting holds."""
+    if not condition:
+        raise UsageError(f"{rule}; received {received}: {remedy}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewConfig:
+    """How two views are made of one photo (SimCLR, appendix A, with gentler defaults for a pretrained start)."""
+
+    size: int = 128
+    """Side of a view, in pixels."""
+    min_area: float = 0.4
+    """Smallest part of the photo's area that a view shows."""
+    flip: float = 0.5
+    """Probability of mirroring left and right."""
+    jitter: float = 0.8
+    """Probability of changing the colours at all."""
+    brightness: float = 0.2
+    """Brightness is multiplied by 1 ± this."""
+    contrast: float = 0.2
+    """Contrast is multiplied by 1 ± this."""
+    saturation: float = 0.2
+    """Saturation is multiplied by 1 ± this."""
+    hue: float = 0.02
+    """Hue is turned by ± this part of the colour circle (0.5 is all of it)."""
+    grey: float = 0.05
+    """Probability of losing all colour."""
+    blur: float = 0.2
+    """Probability of a Gaussian blur, of 0.1 to 2 pixels for a view of 224, in proportion for others."""
+
+    def __post_init__(self) -> None:
+        require(self.size >= 8, "views.size must be at least 8 pixels", self.size, "choose 32 to 256")
+        require(0 < self.min_area <= 1, "views.min_area must be above 0, at most 1", self.min_area, "try 0.4")
+        for name in ("flip", "jitter", "grey", "blur"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"views.{name} is a probability, 0 to 1", value, "choose one in that range")
+        for name in ("brightness", "contrast", "saturation"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"views.{name} must lie in 0 to 1", value, "choose one in that range")
+        require(0 <= self.hue <= 0.5, "views.hue must lie in 0 to 0.5", self.hue, "choose one in that range")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """Settings of one training run."""
+
+    preset: str = "balanced"
+    """Named settings to begin with: fast, or balanced; any other option then changes a single one of them."""
+    store: Path = DEFAULT_STORE
+    """The store whose photos to train on."""
+    name: str = ""
+    """The run's name; empty: the next free number."""
+    resume: bool = False
+    """Go on with the run of that name (default: the newest), which was interrupted."""
+    encoder: str = "efficientnet_lite0"
+    """Backbone: efficientnet_lite0, resnet18, resnet34, resnet50, mobilenet_v3_small or mobilenet_v3_large."""
+    weights: str = "imagenet"
+    """Where to start: "imagenet", "none" (random), or a file of weights (.safetensors, or .pt/.pth read as weights only)."""
+    epochs: int = 4
+    """Times that every photo is seen, in two views each."""
+    batch_size: int = 128
+    """Photos in a batch (each repels all others); shrinks for small catalogs."""
+    image_size: int = 224
+    """Side of the input when embedding and searching, in pixels."""
+    centre_crop: float = 0.875
+    """Part of the photo's short side that is looked at when embedding and searching."""
+    views: ViewConfig = field(default_factory=ViewConfig)
+    """How views are made."""
+    head: Literal["auto", "linear", "mlp"] = "auto"
+    """Projection head: linear (begun as the PCA of the starting features), mlp (from random), or auto: linear where the start is pretrained."""
+    projection_dim: int = 256
+    """Width of the projection, the vector that is indexed; at most the backbone's features and, for a linear head, the photos."""
+    temperature: float = 0.1
+    """Temperature of NT-Xent."""
+    keep_start: float = 1.0
+    """Weight of the term that keeps the similarities of the pretrained start; 0 leaves it out, as does a random start."""
+    freeze_norms: Literal["auto", "yes", "no"] = "auto"
+    """Keep batch norms as the start has them; auto: yes where the start is pretrained."""
+    optimizer: Literal["adamw"] = "adamw"
+    """The optimiser: Adam with decoupled weight decay."""
+    learning_rate: float = 1e-4
+    """Highest learning rate of the backbone."""
+    head_learning_rate: float = 1e-4
+    """Highest learning rate of the projection head."""
+    weight_decay: float = 1e-6
+    """Weight decay (SimCLR, 2.2); biases and norms are spared."""
+    warmup: float = 0.1
+    """Part of all steps during which the learning rate climbs; a cosine then takes it to zero."""
+    pixels_side: int = 224
+    """Side of the decoded photos that are kept in the store for training."""
+    seed: int = 0
+    """Decides order, views and random weights, alone: the same seed gives the same run."""
+    device: Device = "auto"
+    """Where to train."""
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, "--epochs must be at least 1", self.epochs, "choose 1 or more")
+        require(self.batch_size >= 2, "--batch-size must be at least 2", self.batch_size, "choose 64 to 512")
+        require(self.temperature > 0, "--temperature must be above 0", self.temperature, "try 0.1")
+        require(self.projection_dim >= 2, "--projection-dim must be at least 2", self.projection_dim, "try 256")
+        require(self.keep_start >= 0, "--keep-start must not be negative", self.keep_start, "0 leaves the term out")
+        require(self.learning_rate > 0, "--learning-rate must be above 0", self.learning_rate, "try 1e-4")
+        require(self.head_learning_rate > 0, "--head-learning-rate must be above 0", self.head_learning_rate, "try 1e-4")
+        require(self.weight_decay >= 0, "--weight-decay must not be negative", self.weight_decay, "try 1e-6")
+        require(0 <= self.warmup < 1, "--warmup must lie in 0 to below 1", self.warmup, "try 0.1")
+        require(0 < self.centre_crop <= 1, "--centre-crop must be above 0, at most 1", self.centre_crop, "try 0.875")
+        require(32 <= self.image_size <= 1024, "--image-size must lie in 32 to 1024", self.image_size, "try 224")
+        require(32 <= self.pixels_side <= 1024, "--pixels-side must lie in 32 to 1024", self.pixels_side, "try 224")
+        require(
+            self.name == "" or (self.name.isascii() and self.name.replace("-", "").replace("_", "").isalnum()),
+            "--name takes letters, digits, - and _",
+            repr(self.name),
+            "choose such a name",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {**asdict(self), "store": str(self.store)}
+
+
+PRESETS: dict[str, TrainConfig] = {
+    "fast": TrainConfig(preset="fast", epochs=2, views=ViewConfig(size=112)),
+    "balanced": TrainConfig(),
+}
+"""What `--preset` names."""

@@ -1,0 +1,116 @@
+"""Runs on disk: `runs/<name>/`, how they are named and found. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.errors import UsageError, VersionError
+from catalog.store import Store
+from training.checkpoint import read_header
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The files of one training run."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    @property
+    def config_file(self) -> Path:
+        """config.json: the resolved settings."""
+        return self.folder / "config.json"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """checkpoint.safetensors: the last good encoder."""
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def resume_file(self) -> Path:
+        """resume.pt: what `--resume` needs; removed when the run is finished."""
+        return self.folder / "resume.pt"
+
+    @property
+    def metrics_file(self) -> Path:
+        """metrics.jsonl: one JSON object per logged step."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        try:
+            return self.checkpoint_file.exists() and read_header(self.checkpoint_file).finished
+        except VersionError:
+            return False
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a state to go on from."""
+        return self.resume_file.exists()
+
+
+def all_runs(store: Store) -> list[Run]:
+    """Every run of a store, oldest first."""
+    if not store.runs_dir.is_dir():
+        return []
+    runs = [Run(folder) for folder in store.runs_dir.iterdir()]
+    begun = [run for run in runs if run.config_file.exists()]
+    return sorted(begun, key=lambda run: (run.config_file.stat().st_mtime_ns, run.name))
+
+
+def new_run(store: Store, name: str) -> Run:
+    """A run that does not exist yet; an empty name becomes the next free number.
+
+    Raises:
+        UsageError: the name is taken.
+    """
+    taken = {run.name for run in all_runs(store)}
+    if name in taken:
+        raise UsageError(f'--name must be new; there is a run "{name}": choose another, or go on with it by --resume')
+    number = 1
+    while not name and f"run-{number}" in taken:
+        number += 1
+    return Run(store.runs_dir / (name or f"run-{number}"))
+
+
+def find_run(store: Store, name: str) -> Run:
+    """The run of a name.
+
+    Raises:
+        UsageError: there is none; the message names those there are.
+    """
+    runs = all_runs(store)
+    for run in runs:
+        if run.name == name:
+            return run
+    there = ", ".join(run.name for run in runs) or "none"
+    raise UsageError(f'there is no run "{name}"; there are: {there}')
+
+
+def newest_finished(store: Store) -> Run | None:
+    """The newest run that came to its end."""
+    return max((run for run in all_runs(store) if run.finished), default=None, key=_finish_time)
+
+
+def newest_resumable(store: Store, name: str = "") -> Run:
+    """The newest run that can be gone on with, or the one of a name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    runs = [find_run(store, name)] if name else all_runs(store)
+    resumable = [run for run in runs if run.resumable]
+    if not resumable:
+        which = f'the run "{name}" has' if name else "no run of this store has"
+        raise UsageError(f'--resume needs a run that was interrupted; {which} anything to go on from: run "lookalike train"')
+    return resumable[-1]
+
+
+def _finish_time(run: Run) -> int:
+    return run.checkpoint_file.stat().st_mtime_ns

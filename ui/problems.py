@@ -1,0 +1,57 @@
+"""Errors over HTTP, as application/problem+json (RFC 9457): never a path of the server, never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from pydantic import BaseModel
+from starlette.responses import JSONResponse
+
+from catalog.errors import BadImage, LookalikeError, UsageError
+from ui.gate import Overloaded
+
+
+class Problem(BaseModel):
+    """Why a request was not answered."""
+
+    title: str
+    """The status in words."""
+    status: int
+    """The HTTP status again."""
+    code: str
+    """A short stable word for programs, such as "truncated"."""
+    detail: str
+    """One sentence for people."""
+
+
+class ProblemResponse(JSONResponse):
+    """A problem as a response."""
+
+    media_type = "application/problem+json"
+
+    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        problem = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail)
+        super().__init__(problem.model_dump(), status_code=status, headers=headers)
+
+
+def describe(error: LookalikeError) -> Problem:
+    """What may be told about an error, and the status that fits it."""
+    if isinstance(error, BadImage):
+        return _problem(422, error.code, error.reason)
+    if isinstance(error, UsageError):
+        return _problem(422, "usage", str(error))
+    if isinstance(error, Overloaded):
+        return _problem(503, "overloaded", str(error))
+    return _problem(503, "unavailable", "the catalog cannot be searched just now: the server's log says why")
+
+
+def respond(error: LookalikeError) -> ProblemResponse:
+    """An error as a response."""
+    problem = describe(error)
+    headers = {"Retry-After": str(Overloaded.retry_after)} if problem.status == 503 else None
+    return ProblemResponse(problem.status, problem.code, problem.detail, headers)
+
+
+def _problem(status: int, code: str, detail: str) -> Problem:
+    return Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail)

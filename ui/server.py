@@ -1,0 +1,188 @@
+"""Put the page and the API on one port, and keep them running until told to stop. `lookalike serve` calls `serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+
+import uvicorn
+from anyio import to_thread
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from catalog.decode_worker import DecodeWorkers
+from catalog.errors import UsageError
+from search.service import SearchService
+from ui import api, middleware
+from ui.config import ServeConfig
+from ui.gate import Gate
+from ui.media import Thumbnails
+from ui.uploads import MAX_PHOTO_BYTES, Uploads
+from ui.watch import VersionWatch
+
+SWEEP_SECONDS = 60.0
+"""How often uploads are looked through for old ones, in seconds."""
+STOP_SECONDS = 2
+"""How long requests in progress may take to end when the server is told to stop, in seconds."""
+
+log = logging.getLogger(__name__)
+
+
+def serve(config: ServeConfig) -> None:
+    """Answer on the configured address until SIGINT or SIGTERM.
+
+    Raises:
+        UsageError: the address cannot be taken.
+        StoreError, VersionError: there is nothing to answer from.
+        DeviceError: the device is not there.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")  # to stderr: warnings, and of our own more
+    logging.getLogger("ui").setLevel(logging.INFO)
+    with (
+        closing(_listen(config)) as listener,
+        DecodeWorkers() as workers,
+        Uploads() as uploads,
+    ):
+        service = SearchService.open(config.store, device=config.device, decode=workers.decode)
+        app = create_app(service, uploads=uploads, config=config)
+        version = service.version
+        address = config.address(listener.getsockname()[1])
+        print(f"Open {address} ({version.products} products, version {version.id}; Ctrl+C ends it)", flush=True)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=STOP_SECONDS
+            )
+        )
+        server.run(sockets=[listener])
+
+
+def create_app(service: SearchService, *, uploads: Uploads, config: ServeConfig | None = None) -> FastAPI:
+    """The whole web application: page, API, pictures and health, behind the middleware.
+
+    Args:
+        service: answers.
+        uploads: where the page's photos arrive; the caller closes it.
+        config: for the names under which it may be opened, and how often to look for a new version.
+    """
+    config = config or ServeConfig()
+    _set_environment(uploads)
+    import gradio as gr  # only now: it reads the environment when it is imported
+
+    from ui.page import build_page, page_head, page_theme
+
+    cores = os.cpu_count() or 1
+    searches = Gate(at_once=max(2, cores), waiting=64)
+    pictures = Gate(at_once=max(2, cores), waiting=512)
+    watch = VersionWatch(service, every=config.poll_seconds)
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        watch.start()
+        sweeping = asyncio.create_task(_sweep(uploads))
+        yield
+        sweeping.cancel()
+        await to_thread.run_sync(watch.stop)
+
+    app = FastAPI(
+        title="Lookalike",
+        description="Which products look like this photo?",
+        docs_url=None,  # they load from a content delivery network
+        redoc_url=None,
+        lifespan=running,
+        middleware=[
+            Middleware(middleware.SecurityHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(config.accepted_hosts), www_redirect=False),
+            Middleware(CORSMiddleware, allow_origins=[]),  # no other site may read; without it Gradio adds its own
+            Middleware(middleware.ForeignOrigin, trusted=config.allowed_hosts),
+            Middleware(middleware.KnownRoutes),
+            Middleware(middleware.BodyLimit),
+            Middleware(middleware.NoRemoteFiles),
+            Middleware(middleware.UploadRoom, sweep=uploads.sweep),
+        ],
+    )
+    api.add_problem_handlers(app)
+    app.include_router(
+        api.routes(
+            service,
+            searches=searches,
+            pictures=pictures,
+            thumbnails=Thumbnails(service),
+            readiness=lambda: watch.readiness,
+        )
+    )
+    page = build_page(service, searches=searches, uploads=uploads)
+    page.has_launched = True  # Gradio's checks of paths are off without it
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        theme=page_theme(),
+        head=page_head(),
+        footer_links=[],
+        allowed_paths=[],
+        max_file_size=MAX_PHOTO_BYTES,
+        show_error=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        run_history=False,
+    )
+    return app
+
+
+async def _sweep(uploads: Uploads) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            await to_thread.run_sync(uploads.sweep)
+        except OSError:
+            log.exception("uploads could not be swept")
+
+
+def _set_environment(uploads: Uploads) -> None:
+    """Gradio takes settings from its environment: none but ours, and no word to anyone."""
+    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+        del os.environ[name]
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder)
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+def _listen(config: ServeConfig) -> socket.socket:
+    """The bound socket; taken first, so that a port in use is known before anything is loaded."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            config.host or None, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise UsageError(f'--host must be an address of this machine; got "{config.host}" ({error.strerror})') from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            other = config.port + 1 if config.port < 65535 else 7860
+            raise UsageError(
+                f"--port must be free; {config.port} is in use on {config.host}: "
+                f"end what uses it, or name another, for example --port {other}"
+            ) from None
+        if error.errno == errno.EACCES:
+            raise UsageError(
+                f"--port below 1024 needs more rights than this user has; got {config.port}: for example --port 7860"
+            ) from None
+        raise UsageError(
+            f"--host must be an address of this machine; got {config.host} ({error.strerror}): 127.0.0.1 always works"
+        ) from None
+    return listener
