@@ -52,7 +52,7 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
 }
-"""The decoders, called directly: `Image.open` would first warn or raise by a global limit that other code may change."""
+"""The decoders, called directly: `Image.open` warns or raises by a global limit that other code may change."""
 
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

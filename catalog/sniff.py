@@ -70,7 +70,7 @@ def describe_unreadable(data: bytes) -> str:
         text = data[:512].decode("utf-8", errors="strict" if len(data) <= 512 else "ignore")
     except UnicodeDecodeError:
         return "something else"
-    return "text" if text and text.isprintable() or "\n" in text and "\0" not in text else "something else"
+    return "text" if (text and text.isprintable()) or ("\n" in text and "\0" not in text) else "something else"
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,10 +160,8 @@ class Store:
     def _remove_if_new(self) -> None:
         """Leave no trace of a store whose first command failed."""
         self.lock_file.unlink(missing_ok=True)
-        try:
+        with suppress(OSError):  # someone else put something there: not ours to remove
             self.root.rmdir()
-        except OSError:
-            pass  # someone else put something there: not ours to remove
 
     def write_catalog(self, content: dict[str, Any]) -> None:
         """Replace catalog.json; the format number is added here."""

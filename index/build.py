@@ -61,7 +61,8 @@ class IndexSummary:
         lost = f', {self.unreadable} unreadable since the scan (run "lookalike scan")' if self.unreadable else ""
         return (
             f"version {self.version.id} in use: {self.version.photos} photos of {self.version.products} products by "
-            f"{self.version.encoder_name}; {self.embedded} embedded, {self.reused} reused{lost}, in {self.seconds:.1f} s"
+            f"{self.version.encoder_name}; {self.embedded} embedded, {self.reused} reused{lost}, "
+            f"in {self.seconds:.1f} s"
         )
 
 

@@ -17,9 +17,9 @@ from PIL import Image
 
 from catalog.errors import VersionError
 from catalog.parallel import default_workers
-from training.config import Device
 from index.faiss_index import gpu_count
 from index.vectors import Floats, unit_norm
+from training.config import Device
 from training.preprocess import decode_size, preprocess
 from training.spec import EncoderSpec
 
@@ -29,7 +29,8 @@ Pixels = npt.NDArray[np.uint8]
 class Network(Protocol):
     """Runs an encoder: uint8 (B, S, S, 3) photos to float32 (B, D) outputs, not of unit norm."""
 
-    def __call__(self, photos: Pixels) -> Floats: ...
+    def __call__(self, photos: Pixels) -> Floats:
+        """Encode a batch."""
 
 
 class Embedder:
@@ -89,9 +90,10 @@ class OnnxNetwork:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's exceptions share no base class
+        except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no base class
             raise VersionError(f"{path.name} of {path.parent.name} cannot be read ({type(error).__name__})") from None
 
     def __call__(self, photos: Pixels) -> Floats:
+        """Encode a batch."""
         (outputs,) = self._session.run(None, {self._session.get_inputs()[0].name: photos})
         return np.asarray(outputs, np.float32)

@@ -13,8 +13,8 @@ import faiss
 import numpy as np
 
 from catalog.errors import DeviceError, VersionError
-from training.config import Device
 from index.vectors import Floats, Neighbors
+from training.config import Device
 
 GPU_MOST_NEIGHBORS = 2048
 """FAISS's limit on k on a GPU; a search for more is done on the CPU."""
@@ -94,9 +94,13 @@ class FlatIndex:
             index = faiss.read_index(str(path))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            raise VersionError(f'{path.name} of {path.parent.name} cannot be read ({reason}): run "lookalike rollback"') from None
+            raise VersionError(
+                f'{path.name} of {path.parent.name} cannot be read ({reason}): run "lookalike rollback"'
+            ) from None
         if not isinstance(index, faiss.IndexFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise VersionError(f'{path.name} of {path.parent.name} must be an exact inner-product index, not {type(index).__name__}')
+            raise VersionError(
+                f"{path.name} of {path.parent.name} must be an exact inner-product index, not {type(index).__name__}"
+            )
         return cls(index, device)
 
 

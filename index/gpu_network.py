@@ -24,6 +24,7 @@ class GpuNetwork:
         self._lock = threading.Lock()
 
     def __call__(self, photos: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Encode a batch."""
         with self._lock, torch.inference_mode():
             outputs = self._network(torch.from_numpy(photos).to(self._device))
             result: npt.NDArray[np.float32] = outputs.float().cpu().numpy()

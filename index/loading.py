@@ -11,7 +11,6 @@ import numpy as np
 from catalog.errors import StoreError, VersionError
 from catalog.manifest import Manifest
 from catalog.store import Store
-from training.config import Device
 from index.embedder import Embedder, open_embedder
 from index.faiss_index import FlatIndex
 from index.probe import LEAST_COSINE, probe_picture
@@ -26,6 +25,7 @@ from index.versions import (
     read_version,
 )
 from training.checkpoint import read_header
+from training.config import Device
 
 SIMILARITY_TOLERANCE = 1e-3
 
@@ -71,9 +71,7 @@ def load_version(folder: Path, device: Device = "auto") -> LoadedVersion:
     except StoreError as error:
         raise VersionError(f"version {version.id}: {error}") from None
     index = FlatIndex.read(folder / INDEX_FILE, device)
-    embedder = open_embedder(
-        version.spec, onnx=folder / ONNX_FILE, checkpoint=folder / CHECKPOINT_FILE, device=device
-    )
+    embedder = open_embedder(version.spec, onnx=folder / ONNX_FILE, checkpoint=folder / CHECKPOINT_FILE, device=device)
     loaded = LoadedVersion(version, items, index, embedder)
     _check_counts(loaded)
     _check_canaries(loaded)
@@ -82,7 +80,9 @@ def load_version(folder: Path, device: Device = "auto") -> LoadedVersion:
 
 
 def _refused(version: IndexVersion, rule: str, found: str) -> VersionError:
-    return VersionError(f'version {version.id} is refused: {rule}; {found}: run "lookalike rollback" or "lookalike index"')
+    return VersionError(
+        f'version {version.id} is refused: {rule}; {found}: run "lookalike rollback" or "lookalike index"'
+    )
 
 
 def _check_files(folder: Path, version: IndexVersion) -> None:

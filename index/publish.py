@@ -127,9 +127,7 @@ def _write_files(
         atomic.fsync_file(folder / name)
         files[name] = _facts(folder / name)
     header = read_header(folder / CHECKPOINT_FILE)
-    embedder = open_embedder(
-        header.spec, onnx=folder / ONNX_FILE, checkpoint=folder / CHECKPOINT_FILE, device="cpu"
-    )
+    embedder = open_embedder(header.spec, onnx=folder / ONNX_FILE, checkpoint=folder / CHECKPOINT_FILE, device="cpu")
     return IndexVersion(
         id="",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -189,4 +187,6 @@ def _canaries(index: FlatIndex) -> tuple[Canary, ...]:
 
 def _short_hash(version: IndexVersion) -> str:
     """Eight hexadecimal digits that change with any file of the version."""
-    return hashlib.sha256("".join(version.files[name].sha256 for name in sorted(version.files)).encode()).hexdigest()[:8]
+    return hashlib.sha256("".join(version.files[name].sha256 for name in sorted(version.files)).encode()).hexdigest()[
+        :8
+    ]

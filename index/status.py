@@ -70,7 +70,11 @@ def _in_use(store: Store, manifest: Manifest) -> str:
         version = read_version(store.versions_dir / current_id(store))
     except VersionError as error:
         return str(error)
-    behind = "" if version.manifest_fingerprint == manifest.fingerprint else '; the catalog has changed since: run "lookalike index"'
+    behind = (
+        ""
+        if version.manifest_fingerprint == manifest.fingerprint
+        else '; the catalog has changed since: run "lookalike index"'
+    )
     return describe(version) + behind
 
 

@@ -109,7 +109,9 @@ def read_version(folder: Path) -> IndexVersion:
     try:
         values = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
         if values["format"] != VERSION_FORMAT:
-            raise VersionError(f"a version's format must be {VERSION_FORMAT}; {folder.name} has {values['format']!r}: {remedy}")
+            raise VersionError(
+                f"a version's format must be {VERSION_FORMAT}; {folder.name} has {values['format']!r}: {remedy}"
+            )
         return IndexVersion.from_json(values)
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise VersionError(f"version {folder.name} has no readable {DESCRIPTION_FILE} ({error!r}): {remedy}") from None
@@ -126,9 +128,13 @@ def current_id(store: Store) -> str:
     except FileNotFoundError:
         raise VersionError(f'the store {store.root} has no version to search yet: run "lookalike index"') from None
     except (OSError, ValueError) as error:
-        raise VersionError(f'CURRENT of the store {store.root} cannot be read ({error}): run "lookalike rollback"') from None
+        raise VersionError(
+            f'CURRENT of the store {store.root} cannot be read ({error}): run "lookalike rollback"'
+        ) from None
     if not version_id or "/" in version_id or version_id.startswith("."):
-        raise VersionError(f'CURRENT of the store {store.root} names no version ({version_id!r}): run "lookalike rollback"')
+        raise VersionError(
+            f'CURRENT of the store {store.root} names no version ({version_id!r}): run "lookalike rollback"'
+        )
     return version_id
 
 
@@ -176,5 +182,5 @@ def rollback_target(store: Store, version_id: str) -> str:
     in_use = current_id(store)
     before = ids[: ids.index(in_use)] if in_use in ids else ids
     if not before:
-        raise UsageError(f'there is no version before {in_use}; there are: {", ".join(ids) or "none"}')
+        raise UsageError(f"there is no version before {in_use}; there are: {', '.join(ids) or 'none'}")
     return before[-1]

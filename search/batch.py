@@ -107,9 +107,7 @@ def _queries(config: SearchConfig, unreadable: list[Unreadable]) -> Iterator[Que
             raise UsageError(f"a query must be a photo or a folder; there is no {shown(str(path))}: check the path")
 
 
-def _prepared(
-    queries: list[Query], embedder: Embedder, unreadable: list[Unreadable]
-) -> Iterator[tuple[Query, Pixels]]:
+def _prepared(queries: list[Query], embedder: Embedder, unreadable: list[Unreadable]) -> Iterator[tuple[Query, Pixels]]:
     """Decode queries on all cores, in order; those that cannot be read are noted and left out."""
 
     def prepare(query: Query) -> tuple[Query, Pixels | BadImage]:
@@ -136,5 +134,3 @@ def _answers(batch: list[tuple[Query, Pixels]], snapshot: Snapshot, k: int) -> l
         SearchResult(query=query.name, matches=matches, version=snapshot.loaded.version.id, seconds=seconds)
         for (query, _), matches in zip(batch, found, strict=True)
     ]
-
-

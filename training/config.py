@@ -71,7 +71,7 @@ class TrainConfig:
     encoder: str = "efficientnet_lite0"
     """Backbone: efficientnet_lite0, resnet18, resnet34, resnet50, mobilenet_v3_small or mobilenet_v3_large."""
     weights: str = "imagenet"
-    """Where to start: "imagenet", "none" (random), or a file of weights (.safetensors, or .pt/.pth read as weights only)."""
+    """Where to start: "imagenet", "none" (random), or a file of weights (.safetensors, or .pt read as weights only)."""
     epochs: int = 4
     """Times that every photo is seen, in two views each."""
     batch_size: int = 128
@@ -83,13 +83,16 @@ class TrainConfig:
     views: ViewConfig = field(default_factory=ViewConfig)
     """How views are made."""
     head: Literal["auto", "linear", "mlp"] = "auto"
-    """Projection head: linear (begun as the PCA of the starting features), mlp (from random), or auto: linear where the start is pretrained."""
+    """Projection head: linear (begun as the PCA of the starting features), mlp (from random); auto: linear if pretrained."""
+    pca_power: float = 0.5
+    """Scale of a linear head's components at the start: 0 plain, above 0 favours what varies most in the catalog
+    (kinds of products), below 0 favours details."""
     projection_dim: int = 256
-    """Width of the projection, the vector that is indexed; at most the backbone's features and, for a linear head, the photos."""
+    """Width of the projection, the vector that is indexed; at most the width of the backbone's features."""
     temperature: float = 0.1
     """Temperature of NT-Xent."""
     keep_start: float = 1.0
-    """Weight of the term that keeps the similarities of the pretrained start; 0 leaves it out, as does a random start."""
+    """Weight of the term that keeps the pretrained start's similarities; 0 leaves it out, as does a random start."""
     freeze_norms: Literal["auto", "yes", "no"] = "auto"
     """Keep batch norms as the start has them; auto: yes where the start is pretrained."""
     optimizer: Literal["adamw"] = "adamw"
@@ -114,9 +117,12 @@ class TrainConfig:
         require(self.batch_size >= 2, "--batch-size must be at least 2", self.batch_size, "choose 64 to 512")
         require(self.temperature > 0, "--temperature must be above 0", self.temperature, "try 0.1")
         require(self.projection_dim >= 2, "--projection-dim must be at least 2", self.projection_dim, "try 256")
+        require(-1 <= self.pca_power <= 1, "--pca-power must lie in -1 to 1", self.pca_power, "try 0.5, or 0")
         require(self.keep_start >= 0, "--keep-start must not be negative", self.keep_start, "0 leaves the term out")
         require(self.learning_rate > 0, "--learning-rate must be above 0", self.learning_rate, "try 1e-4")
-        require(self.head_learning_rate > 0, "--head-learning-rate must be above 0", self.head_learning_rate, "try 1e-4")
+        require(
+            self.head_learning_rate > 0, "--head-learning-rate must be above 0", self.head_learning_rate, "try 1e-4"
+        )
         require(self.weight_decay >= 0, "--weight-decay must not be negative", self.weight_decay, "try 1e-6")
         require(0 <= self.warmup < 1, "--warmup must lie in 0 to below 1", self.warmup, "try 0.1")
         require(0 < self.centre_crop <= 1, "--centre-crop must be above 0, at most 1", self.centre_crop, "try 0.875")

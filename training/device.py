@@ -17,14 +17,16 @@ def choose_device(asked: Device) -> torch.device:
         DeviceError: "gpu" was asked for and there is none.
     """
     if asked == "gpu" and not torch.cuda.is_available():
-        raise DeviceError("--device gpu needs an NVIDIA GPU that torch can use; none was found: use --device cpu or auto")
+        raise DeviceError(
+            "--device gpu needs an NVIDIA GPU that torch can use; none was found: use --device cpu or auto"
+        )
     return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 natively (a CPU that merely emulates it is slower with it)."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

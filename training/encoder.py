@@ -71,4 +71,3 @@ class Indexed(nn.Module):
         layers = self.encoder(photos.permute(0, 3, 1, 2).float())
         output: Tensor = getattr(layers, self.encoder.spec.layer)
         return output
-

@@ -28,18 +28,21 @@ class MLPHead(nn.Module):
 
 
 @torch.no_grad()
-def begin_as_pca(head: LinearHead, features: Tensor) -> None:
-    """Set a linear head to the principal components of features, in place.
+def begin_as_pca(head: LinearHead, features: Tensor, power: float) -> None:
+    """Set a linear head to the scaled principal components of features, in place.
 
-    The projection then keeps the distances of the start's centred features as well as any linear map of that width
-    can, so training begins from a good embedding (docs/decisions, "linear head").
+    Training then begins from an embedding that is already good: the start's own features, centred on this catalog
+    (docs/decisions/0004).
 
     Args:
         features: (N, F) with N ≥ 2; where N - 1 < D, the last outputs begin as zero.
+        power: each component is scaled by its singular value to this power, relative to the first: 0 leaves the
+            distances as they are, above 0 favours what varies most in the catalog, -1 is whitening.
     """
     mean = features.mean(dim=0)
-    _, _, components = torch.linalg.svd(features - mean, full_matrices=False)
+    _, spreads, components = torch.linalg.svd(features - mean, full_matrices=False)
     count = min(head.out_features, len(components), len(features) - 1)
+    scales = (spreads[:count] / spreads[0].clamp(min=1e-12)).clamp(min=1e-6) ** power
     head.weight.zero_()
-    head.weight[:count] = components[:count]
+    head.weight[:count] = components[:count] * scales[:, None]
     head.bias.copy_(-head.weight @ mean)

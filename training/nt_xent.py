@@ -25,14 +25,14 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Contrast:
     """Normalised temperature-scaled cross-entropy: two views of a photo attract, all other views in the batch repel.
 
     Args:
-        first, second: (B, D) projections of the two views, row by row of the same photo; any norm.
+        first, second: (B, D) projections of the two views, row by row of the same photo; any norm, float32 or wider.
         temperature: what similarities are divided by.
 
     Returns:
         The mean over all 2B views. With identical projections the loss is exactly log(2B - 1).
     """
     count = len(first)
-    z_ND = functional.normalize(torch.cat([first, second]).float(), dim=1)
+    z_ND = functional.normalize(torch.cat([first, second]), dim=1)
     logits_NN = (z_ND @ z_ND.T / temperature).fill_diagonal_(-torch.inf)
     partner_N = torch.arange(2 * count, device=z_ND.device).roll(count)
     loss = functional.cross_entropy(logits_NN, partner_N)

@@ -108,7 +108,9 @@ def newest_resumable(store: Store, name: str = "") -> Run:
     resumable = [run for run in runs if run.resumable]
     if not resumable:
         which = f'the run "{name}" has' if name else "no run of this store has"
-        raise UsageError(f'--resume needs a run that was interrupted; {which} anything to go on from: run "lookalike train"')
+        raise UsageError(
+            f'--resume needs a run that was interrupted; {which} anything to go on from: run "lookalike train"'
+        )
     return resumable[-1]
 
 

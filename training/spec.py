@@ -1,4 +1,4 @@
-"""`EncoderSpec`: everything needed to rebuild an encoder and to feed it. Imports no torch, so that searching can read it."""
+"""`EncoderSpec`: everything needed to rebuild an encoder and to feed it. Imports no torch: searching reads it too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stop between two steps: Ctrl+C and SIGTERM are noted, the step is finished, the state saved, and only then it ends."""
+"""Stop between two steps: Ctrl+C and SIGTERM are noted, the step is finished, the state saved, then it ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ class StopRequest:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 

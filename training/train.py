@@ -68,8 +68,8 @@ class TrainResult:
 
     def __str__(self) -> str:
         return (
-            f"trained {self.name}: {self.photos} photos, {self.epochs} epochs, {self.steps} steps in {self.seconds:.0f} s; "
-            f'run "lookalike index" to search with it'
+            f"trained {self.name}: {self.photos} photos, {self.epochs} epochs, {self.steps} steps "
+            f'in {self.seconds:.0f} s; run "lookalike index" to search with it'
         )
 
 
@@ -162,9 +162,13 @@ def _training_photos(store: Store, manifest: Manifest, config: TrainConfig, say:
     pixels = fill_pixels(store.pixels_dir, located, config.pixels_side)
     lost = len(rows) - len(pixels)
     if len(pixels) < 2:
-        raise TrainingError(f'{lost} of {len(rows)} photos are gone or unreadable since the scan: run "lookalike scan" again')
+        raise TrainingError(
+            f'{lost} of {len(rows)} photos are gone or unreadable since the scan: run "lookalike scan" again'
+        )
     if lost:
-        say(f'{lost} of {len(rows)} photos are gone or unreadable since the scan and are left out: run "lookalike scan"')
+        say(
+            f'{lost} of {len(rows)} photos are gone or unreadable since the scan and are left out: run "lookalike scan"'
+        )
     aspects = (np.array(columns["width"]) / np.array(columns["height"]))[pixels.kept]
     return TrainingPhotos(pixels=pixels, aspects=aspects, fingerprint=manifest.fingerprint)
 
@@ -193,7 +197,7 @@ def _begin(spec: EncoderSpec, config: TrainConfig, photos: TrainingPhotos, devic
     """The state before the first step: starting weights, the head begun from them, the optimiser."""
     pretrained = config.weights != "none"
     if spec.folded_norms and not pretrained:
-        raise UsageError('--freeze-norms yes needs a pretrained start; received --weights none: use --freeze-norms no')
+        raise UsageError("--freeze-norms yes needs a pretrained start; received --weights none: use --freeze-norms no")
     torch.manual_seed(config.seed)
     encoder = Encoder(replace(spec, folded_norms=False))
     load_start(encoder.backbone, config.encoder, config.weights)
@@ -205,7 +209,8 @@ def _begin(spec: EncoderSpec, config: TrainConfig, photos: TrainingPhotos, devic
     if pretrained and (isinstance(encoder.head, LinearHead) or config.keep_start):
         features = _features(encoder, config, photos, device)
         if isinstance(encoder.head, LinearHead):
-            begin_as_pca(encoder.head, features)
+            begin_as_pca(encoder.head, features, config.pca_power)
+            features = encoder.head(features).detach()
         if config.keep_start:
             start_features = functional.normalize(features - features.mean(dim=0), dim=1)
     return State(encoder=encoder, optimizer=_optimizer(encoder, config), start_features=start_features, pending={})
@@ -249,7 +254,9 @@ def _run_epochs(
             order = np.array_split(epoch_order(len(photos), config.seed, state.epoch), batches)
             remaining = range(state.batch, batches)
             epoch_rows = []
-            for batch in progress(remaining, total=len(remaining), description=f"epoch {state.epoch + 1}", unit="steps"):
+            for batch in progress(
+                remaining, total=len(remaining), description=f"epoch {state.epoch + 1}", unit="steps"
+            ):
                 _set_learning_rate(state.optimizer, schedule_factor(state.step, steps, config.warmup))
                 _step(config, photos, state, order[batch], device)
                 state.batch, state.step = batch + 1, state.step + 1
@@ -259,7 +266,10 @@ def _run_epochs(
                     epoch_rows.append(row)
                 if stop.received:
                     _save_resume(run, config, photos, state)
-                    say(f"stopped after step {state.step} of {steps}: go on with \"lookalike train --resume --name {run.name}\"")
+                    say(
+                        f"stopped after step {state.step} of {steps}: "
+                        f'go on with "lookalike train --resume --name {run.name}"'
+                    )
                     stop.end()
                 if time.monotonic() - saved > SAVE_SECONDS:
                     _save_resume(run, config, photos, state)
@@ -299,7 +309,9 @@ def _step(
     squares = torch.from_numpy(photos.pixels.take(places)).to(device)
     views = [
         make_views(
-            squares, draw_batch(config.views, photos.aspects[places], places, config.seed, state.epoch, view), config.views.size
+            squares,
+            draw_batch(config.views, photos.aspects[places], places, config.seed, state.epoch, view),
+            config.views.size,
         )
         for view in (0, 1)
     ]
@@ -391,9 +403,9 @@ def _save_resume(run: Run, config: TrainConfig, photos: TrainingPhotos, state: S
 def _load_resume(run: Run) -> dict[str, Any]:
     try:
         content: dict[str, Any] = torch.load(run.resume_file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds; whatever it is, the state cannot be used
+    except Exception as error:  # noqa: BLE001  torch raises many kinds; whatever it is, the state cannot be used
         raise LookalikeError(
-            f"the state of {run.name} cannot be read ({type(error).__name__}): start a new run with \"lookalike train\""
+            f'the state of {run.name} cannot be read ({type(error).__name__}): start a new run with "lookalike train"'
         ) from None
     return content
 
@@ -459,4 +471,3 @@ def untrained(name: str = "efficientnet_lite0", *, image_size: int = 224, centre
     load_start(encoder.backbone, name, "imagenet")
     header = CheckpointHeader(spec=spec, name="imagenet", finished=True, epoch=0, manifest_fingerprint="")
     return Checkpoint(header=header, weights=encoder.state_dict())
-

@@ -26,7 +26,12 @@ _PROBLEM = {"model": Problem, "content": {"application/problem+json": {}}}
 
 
 def routes(
-    service: SearchService, *, searches: Gate, pictures: Gate, thumbnails: Thumbnails, readiness: Callable[[], Readiness]
+    service: SearchService,
+    *,
+    searches: Gate,
+    pictures: Gate,
+    thumbnails: Thumbnails,
+    readiness: Callable[[], Readiness],
 ) -> APIRouter:
     """The routes of the API.
 

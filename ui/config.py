@@ -9,7 +9,7 @@ from typing import Literal
 from catalog.errors import UsageError
 from catalog.store import DEFAULT_STORE
 
-ANY_ADDRESS = ("", "0.0.0.0", "::")
+ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104
 """Hosts that mean every address of the machine."""
 
 

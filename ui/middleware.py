@@ -27,9 +27,26 @@ MAX_BODY = 2**20
 """Any other request, in bytes."""
 
 _EXACT_ROUTES = frozenset(
-    "/ /config /favicon.ico /healthz /manifest.json /openapi.json /readyz /robots.txt /theme.css "
-    "/gradio_api/app_id /gradio_api/cancel /gradio_api/info /gradio_api/queue/data /gradio_api/queue/join "
-    "/gradio_api/reset /gradio_api/startup-events /gradio_api/upload /gradio_api/upload_progress".split()
+    [
+        "/",
+        "/config",
+        "/favicon.ico",
+        "/healthz",
+        "/manifest.json",
+        "/openapi.json",
+        "/readyz",
+        "/robots.txt",
+        "/theme.css",
+        "/gradio_api/app_id",
+        "/gradio_api/cancel",
+        "/gradio_api/info",
+        "/gradio_api/queue/data",
+        "/gradio_api/queue/join",
+        "/gradio_api/reset",
+        "/gradio_api/startup-events",
+        "/gradio_api/upload",
+        "/gradio_api/upload_progress",
+    ]
 )
 _ROUTE_FOLDERS = ("/api/", "/assets/", "/media/", "/static/", "/gradio_api/heartbeat/")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -58,6 +75,8 @@ class SecurityHeaders:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request (ASGI)."""
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -79,12 +98,14 @@ class ForeignOrigin:
         self.trusted = frozenset(name.lower() for name in trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request (ASGI)."""
         if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS:
             headers = Headers(scope=scope)
             origin = headers.get("origin")
             if origin is not None and not self._own(origin, headers.get("host", "")):
                 response = ProblemResponse(403, "foreign-origin", "requests from another web site are refused")
-                return await response(scope, receive, send)
+                await response(scope, receive, send)
+                return
         await self.app(scope, receive, send)
 
     def _own(self, origin: str, host: str) -> bool:
@@ -104,12 +125,15 @@ class KnownRoutes:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request (ASGI)."""
         if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": 1000})
+            await send({"type": "websocket.close", "code": 1000})
+            return
         if scope["type"] == "http":
             path = scope["path"]
             if path not in _EXACT_ROUTES and not path.startswith(_ROUTE_FOLDERS):
-                return await ProblemResponse(404, "not-found", "there is nothing here")(scope, receive, send)
+                await ProblemResponse(404, "not-found", "there is nothing here")(scope, receive, send)
+                return
         await self.app(scope, receive, send)
 
 
@@ -120,8 +144,10 @@ class BodyLimit:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request (ASGI)."""
         if scope["type"] != "http" or scope["method"] in _SAFE_METHODS:
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         limit = MAX_UPLOAD_BODY if scope["path"] in UPLOAD_ROUTES else MAX_BODY
         stated = Headers(scope=scope).get("content-length", "0")
         too_large = not stated.isdecimal() or len(stated) > 15 or int(stated) > limit
@@ -173,28 +199,32 @@ class NoRemoteFiles:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request (ASGI)."""
         if (
             scope["type"] != "http"
             or scope["method"] in _SAFE_METHODS
             or not scope["path"].startswith("/gradio_api/")
             or scope["path"] in UPLOAD_ROUTES
         ):
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         body = b""
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return None
+                return
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
         try:
             refused = self._has_address(json.loads(body)) if body else False
         except (ValueError, RecursionError):
-            return await ProblemResponse(400, "not-json", "the request must be JSON")(scope, receive, send)
+            await ProblemResponse(400, "not-json", "the request must be JSON")(scope, receive, send)
+            return
         if refused:
             detail = "photos are uploaded, never fetched from an address"
-            return await ProblemResponse(422, "address-refused", detail)(scope, receive, send)
+            await ProblemResponse(422, "address-refused", detail)(scope, receive, send)
+            return
         replayed = False
 
         async def receive_again() -> Message:
@@ -229,6 +259,7 @@ class UploadRoom:
         self.sweep = sweep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request (ASGI)."""
         if scope["type"] == "http" and scope["path"] == "/gradio_api/upload":
             await to_thread.run_sync(self.sweep)
         await self.app(scope, receive, send)

@@ -85,13 +85,18 @@ def build_page(service: SearchService, *, searches: Gate, uploads: Uploads) -> g
             value["problem"] = {"code": problem.code, "status": problem.status, "detail": problem.detail}
         except Exception:
             log.exception("the page could not be answered")
-            value["problem"] = {"code": "failed", "status": 500, "detail": "the search failed: the server's log says why"}
+            value["problem"] = {
+                "code": "failed",
+                "status": 500,
+                "detail": "the search failed: the server's log says why",
+            }
         return value, status(version)
 
     def status(version: IndexVersion) -> Update:
         return {"version": version.id, "products": version.products}
 
-    with gr.Blocks(title="Lookalike", fill_width=True, analytics_enabled=False) as page:
+    page = gr.Blocks(title="Lookalike", fill_width=True, analytics_enabled=False)
+    with page:
         with gr.Column(elem_id="lookalike"):
             gr.HTML(_part("masthead"), elem_id="masthead", padding=False, apply_default_css=False, js_on_load=None)
             with gr.Row(elem_id="stage"):

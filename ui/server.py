@@ -55,12 +55,27 @@ def serve(config: ServeConfig) -> None:
         version = service.version
         address = config.address(listener.getsockname()[1])
         print(f"Open {address} ({version.products} products, version {version.id}; Ctrl+C ends it)", flush=True)
-        server = uvicorn.Server(
+        Server(app).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """Runs an application of `create_app`: one that does not wait for open pages when it is to end."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(
             uvicorn.Config(
                 app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=STOP_SECONDS
             )
         )
-        server.run(sockets=[listener])
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what runs; each open page holds a stream, which would otherwise be cut off after STOP_SECONDS."""
+        for route in self._app.routes:
+            stop_event = getattr(getattr(route, "app", None), "stop_event", None)
+            if isinstance(stop_event, asyncio.Event):  # the mounted Gradio's
+                stop_event.set()
+        await super().shutdown(sockets)
 
 
 def create_app(service: SearchService, *, uploads: Uploads, config: ServeConfig | None = None) -> FastAPI:

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -89,10 +90,8 @@ class Uploads:
             path.unlink(missing_ok=True)
             total -= size
             if path.parent != self.folder:
-                try:
+                with suppress(OSError):  # another upload lies in it
                     path.parent.rmdir()
-                except OSError:
-                    pass  # another upload lies in it
 
     def close(self) -> None:
         """Remove the folder with everything in it."""

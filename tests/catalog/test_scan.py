@@ -20,7 +20,8 @@ import catalog.scan as scan_module
 from catalog.errors import BadImage, LookalikeError, StoreBusy, StoreError, UsageError
 from catalog.image import Photo, decode_photo, read_photo
 from catalog.manifest import Manifest
-from catalog.scan import ScanConfig, ScanSummary, scan
+from catalog.config import ScanConfig
+from catalog.scan import ScanSummary, scan
 from catalog.store import Store
 
 FOLDER_OF_PACKAGES = Path(scan_module.__file__).parent.parent

@@ -1,4 +1,4 @@
-"""Tables of products: paths and ids stay text, the rest keeps its types, and what cannot be used is said in one line."""
+"""Tables of products: paths and ids stay text, the rest keeps its types, and what cannot be used is named in a line."""
 
 from __future__ import annotations
 

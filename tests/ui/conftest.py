@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,18 +15,19 @@ from time import monotonic
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from catalog.config import ScanConfig
 from catalog.decode_worker import DecodeWorkers
 from catalog.manifest import Manifest
-from catalog.scan import ScanConfig, scan
-from index.build import IndexConfig, build_version
+from catalog.scan import scan
+from index.build import build_version
+from index.config import IndexConfig
 from search.service import SearchService
 from ui.config import ServeConfig
-from ui.server import create_app
+from ui.server import Server, create_app
 from ui.uploads import Uploads
 
 HOSTILE_TITLES = (
@@ -39,7 +41,7 @@ SHAPES: tuple[Callable[[ImageDraw.ImageDraw, str], None], ...] = (
     lambda draw, colour: draw.ellipse((40, 40, 200, 200), fill=colour),
     lambda draw, colour: draw.rectangle((60, 30, 180, 210), fill=colour),
     lambda draw, colour: draw.polygon(((120, 30), (210, 200), (30, 200)), fill=colour),
-    lambda draw, colour: [draw.line((20 + 36 * i, 20, 20 + 36 * i, 220), fill=colour, width=14) for i in range(6)] and None,
+    lambda draw, colour: draw.line([(20 + 40 * i, 220 - 200 * (i % 2)) for i in range(6)], fill=colour, width=22),
 )
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -51,6 +53,12 @@ def draw_photo(number: int, *, kind: str = "JPEG") -> bytes:
     buffer = BytesIO()
     image.save(buffer, kind, quality=92)
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def hostile_titles() -> tuple[str, ...]:
+    """Titles of products 0, 1, …: text that would run if it were taken for anything but text."""
+    return HOSTILE_TITLES
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +80,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(24):
             (folder / f"{number:02}.jpg").write_bytes(draw_photo(number))
             title = HOSTILE_TITLES[number] if number < len(HOSTILE_TITLES) else f"Product {number}"
-            table.writerow((f"{number:02}.jpg", title, ("round", "square", "pointed", "striped")[number % 4], number + 0.5))
+            table.writerow(
+                (f"{number:02}.jpg", title, ("round", "square", "pointed", "striped")[number % 4], number + 0.5)
+            )
     root = tmp_path_factory.mktemp("store") / "store"
     scan(ScanConfig(catalog=folder / "products.csv", store=root))
     build_version(IndexConfig(store=root, encoder="imagenet", device="cpu"))
@@ -104,20 +114,20 @@ def own_store(store: Path, tmp_path: Path) -> Path:
     return shutil.copytree(store, tmp_path / "store")
 
 
-class Server:
+class ServerThread:
     """The application on a real port, in a thread."""
 
     def __init__(self, app: FastAPI) -> None:
-        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1))
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._server = Server(app)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
 
     def __enter__(self) -> str:
         self._thread.start()
         deadline = monotonic() + 30
         while monotonic() < deadline:
             if self._server.started:
-                port = self._server.servers[0].sockets[0].getsockname()[1]
-                url = f"http://127.0.0.1:{port}"
+                url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
                 assert httpx.get(f"{url}/healthz").text == "ok"
                 return url
             self._thread.join(0.02)
@@ -126,6 +136,7 @@ class Server:
     def __exit__(self, *error: object) -> None:
         self._server.should_exit = True
         self._thread.join(10)
+        self._socket.close()
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +147,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Sear
         def start(service: SearchService) -> str:
             uploads = stack.enter_context(Uploads(parent=tmp_path_factory.mktemp("uploads")))
             app = create_app(service, uploads=uploads, config=ServeConfig(poll_seconds=0.1))
-            return stack.enter_context(Server(app))
+            return stack.enter_context(ServerThread(app))
 
         yield start
 
@@ -172,13 +183,16 @@ def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
         page.on(
-            "console", lambda said: troubles.append(f"console: {said.text}") if said.type in ("error", "warning") else None
+            "console",
+            lambda said: troubles.append(f"console: {said.text}") if said.type in ("error", "warning") else None,
         )
         page.on(
             "request",
-            lambda request: None
-            if request.url.startswith((f"{url}/", f"blob:{url}/", "data:"))
-            else troubles.append(f"left the machine: {request.url}"),
+            lambda request: (
+                None
+                if request.url.startswith((f"{url}/", f"blob:{url}/", "data:"))
+                else troubles.append(f"left the machine: {request.url}")
+            ),
         )
         page.on("dialog", lambda dialog: troubles.append(f"dialog: {dialog.message}"))
         page.goto(url)

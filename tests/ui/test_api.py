@@ -37,9 +37,7 @@ def check_problem(response: httpx.Response, status: int, code: str) -> str:
     return str(problem["detail"])
 
 
-def test_search_answers_products_most_alike_first(
-    client: httpx.Client, photo: bytes, service: SearchService
-) -> None:
+def test_search_answers_products_most_alike_first(client: httpx.Client, photo: bytes, service: SearchService) -> None:
     response = send(client, photo, k=5)
     assert response.status_code == 200
     answer = response.json()
@@ -81,9 +79,7 @@ def test_a_photo_over_20_mb_is_refused_with_and_without_a_stated_length(client: 
         for _ in range(21):
             yield bytes(2**20)
 
-    response = client.post(
-        "/api/search", content=parts(), headers={"content-type": "multipart/form-data; boundary=x"}
-    )
+    response = client.post("/api/search", content=parts(), headers={"content-type": "multipart/form-data; boundary=x"})
     check_problem(response, 413, "too-large")
 
 

@@ -39,5 +39,7 @@ def test_addresses() -> None:
 
 
 def test_importing_it_is_light() -> None:
-    code = "import sys, ui.config; print([m for m in ('gradio', 'torch', 'faiss', 'fastapi', 'PIL') if m in sys.modules])"
+    code = (
+        "import sys, ui.config; print([m for m in ('gradio', 'torch', 'faiss', 'fastapi', 'PIL') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -151,7 +151,20 @@ def ask(client: httpx.Client, session: str, data: object, *, name: str = "search
 
 @pytest.mark.parametrize(
     "path",
-    ["/etc/passwd", "/dev/zero", "../../etc/passwd", "", "\0", "a" * 5000, ".", "/", 7, None, ["/etc/passwd"], {"a": 1}],
+    [
+        "/etc/passwd",
+        "/dev/zero",
+        "../../etc/passwd",
+        "",
+        "\0",
+        "a" * 5000,
+        ".",
+        "/",
+        7,
+        None,
+        ["/etc/passwd"],
+        {"a": 1},
+    ],
 )
 def test_only_uploads_are_searched_with(client: httpx.Client, path: object) -> None:
     told = ask(client, "hostile", {"request": 1, "upload": path, "name": "x"})

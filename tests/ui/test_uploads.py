@@ -69,7 +69,9 @@ def test_reads_nothing_else(tmp_path: Path) -> None:
 def test_old_uploads_and_those_over_the_quota_go_oldest_first(tmp_path: Path) -> None:
     with Uploads(parent=tmp_path, quota=350, max_age=1000) as uploads:
         stale = put(uploads, "stale.jpg", age=2000)
-        older, middle, newest = (put(uploads, name, size=150, age=age) for name, age in (("o", 30), ("m", 20), ("n", 10)))
+        older, middle, newest = (
+            put(uploads, name, size=150, age=age) for name, age in (("o", 30), ("m", 20), ("n", 10))
+        )
         aborted = uploads.folder / "tmpabcdef"
         aborted.write_bytes(b"part")
         os.utime(aborted, (0, 0))

@@ -101,10 +101,11 @@ window.lookalike = (() => {
       photo = null;
     }
 
-    function show(name, facts, source) {
+    function show(name, facts, source, isFile = false) {
       find(".invite").hidden = true;
       find(".asked").hidden = false;
       find(".name").textContent = name;
+      find(".name").classList.toggle("file", isFile);
       find(".facts").textContent = facts;
       find(".frame").classList.remove("missing");
       picture.src = source;
@@ -149,7 +150,8 @@ window.lookalike = (() => {
         find(".problem").hidden = !problem;
       },
       product(item) {
-        show(title(item).main, facts(item), `${item.media}&w=640`);
+        const { main, place, isFile } = title(item);
+        show(main, facts(item) || place, `${item.media}&w=640`, isFile);
         find(".back").hidden = !photo?.path;
       },
     };
@@ -210,14 +212,14 @@ window.lookalike = (() => {
       picture.src = `${match.media}&w=320`;
       const frame = create("span", "frame");
       frame.append(picture);
-      const { main, place } = title(match);
+      const { main, place, isFile } = title(match);
       const likeness = create("span", "likeness");
       const bar = create("span", "bar");
       bar.style.setProperty("--share", Math.max(0, match.similarity).toFixed(3));
       const figure = create("span", "figure", match.similarity.toFixed(2));
       figure.title = "Similarity: 1.00 is the same picture";
       likeness.append(create("span", "unseen", "similarity"), figure, bar);
-      button.append(frame, create("span", "title", main), create("span", "facts", facts(match) || place), likeness);
+      button.append(frame, create("span", isFile ? "title file" : "title", main), create("span", "facts", facts(match) || place), likeness);
       button.addEventListener("click", () => trigger(event, { request: begin(), image_id: match.image_id }));
       const item = create("li");
       item.append(button);
@@ -270,11 +272,11 @@ window.lookalike = (() => {
     return [3 / 4, 4 / 5, 1, 4 / 3].reduce((best, shape) => (distance(shape) < distance(best) ? shape : best));
   }
 
-  /** What to call a product, and where its photo lies if that is all there is to say. */
+  /** What to call a product: its title, else its photo's file, with the folder that lies in. */
   function title(item) {
-    if (item.title !== item.path) return { main: item.title, place: "" };
+    if (item.title !== item.path) return { main: item.title, place: "", isFile: false };
     const parts = item.path.split("/");
-    return { main: parts.pop(), place: parts.join(" / ") };
+    return { main: parts.pop(), place: parts.join(" / "), isFile: true };
   }
 
   /** Category and price, as far as the catalog has them. */

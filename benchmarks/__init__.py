@@ -1,0 +1,1 @@
+"""Measurements: each is a command, and its results are dated records in `benchmarks/results/`."""

@@ -1,0 +1,193 @@
+"""Training runs: small, whole, interrupted and resumed, and those that must not go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from catalog.errors import DeviceError, StoreBusy, TrainingError, UsageError
+from catalog.store import Store
+from training.checkpoint import load_checkpoint, read_header
+from training.config import TrainConfig, ViewConfig
+from training.runs import all_runs, newest_finished
+from training.train import train
+
+SMALL = TrainConfig(
+    encoder="resnet18",
+    weights="none",
+    epochs=2,
+    batch_size=4,
+    image_size=32,
+    pixels_side=32,
+    projection_dim=8,
+    views=ViewConfig(size=32),
+    learning_rate=1e-3,
+    head_learning_rate=1e-3,
+    device="cpu",
+)
+
+MakeStore = Callable[[int], Store]
+
+
+def small(store: Store, **changes: Any) -> TrainConfig:
+    return dataclasses.replace(SMALL, store=store.root, **changes)
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def test_a_run_leaves_a_checkpoint_that_describes_itself(make_store: MakeStore) -> None:
+    store = make_store(10)
+    lines: list[str] = []
+    result = train(small(store), lines.append)
+    assert (result.photos, result.epochs, result.steps) == (10, 2, 4)
+    header = read_header(result.checkpoint)
+    assert header.finished
+    assert (header.name, header.epoch, header.spec.small_stem, header.spec.embedding_dim) == ("run-1", 2, True, 8)
+    assert header.config["views"]["size"] == 32
+    rows = [json.loads(line) for line in (store.runs_dir / "run-1" / "metrics.jsonl").read_text().splitlines()]
+    assert {"loss", "contrastive_accuracy", "learning_rate", "views_per_second", "spread"} <= set(rows[0])
+    assert list((store.runs_dir / "run-1").glob("events.out.tfevents.*"))
+    assert sum(line.startswith("epoch ") for line in lines) == 2
+    found = newest_finished(store)
+    assert found is not None
+    assert found.name == "run-1"
+    assert not found.resumable
+
+
+def test_training_learns(make_store: MakeStore) -> None:
+    """Ten photos, forty epochs: views of a photo must find each other far better than by chance (1 in 9)."""
+    store = make_store(10)
+    views = ViewConfig(size=32, min_area=0.7, jitter=0, blur=0)
+    train(small(store, epochs=40, batch_size=10, views=views, name="learner"), quiet)
+    rows = [json.loads(line) for line in (store.runs_dir / "learner" / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["contrastive_accuracy"] > 0.8
+    assert rows[-1]["nt_xent"] < 0.5 * rows[0]["nt_xent"]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_tiny_catalogs_train(make_store: MakeStore, count: int) -> None:
+    result = train(small(make_store(count), batch_size=128), quiet)
+    assert result.steps == 2
+
+
+def test_one_photo_is_too_few(make_store: MakeStore) -> None:
+    store = make_store(1)
+    with pytest.raises(TrainingError, match="at least 2 different photos; the catalog has 1"):
+        train(small(store), quiet)
+    assert not store.runs_dir.exists()
+
+
+def test_pretrained_start_begins_as_its_own_principal_components(make_store: MakeStore) -> None:
+    store = make_store(12)
+    config = small(store, encoder="efficientnet_lite0", weights="imagenet", epochs=1, batch_size=12, learning_rate=1e-9)
+    result = train(
+        dataclasses.replace(config, head_learning_rate=1e-9, views=ViewConfig(size=64), pixels_side=64), quiet
+    )
+    checkpoint = load_checkpoint(result.checkpoint)
+    assert checkpoint.header.spec.folded_norms
+    assert checkpoint.header.spec.hidden_dim == 0
+    assert torch.count_nonzero(checkpoint.weights["head.weight"].abs().sum(dim=1) > 1e-6) == 8
+
+
+def test_non_finite_loss_stops_and_keeps_the_last_checkpoint(make_store: MakeStore) -> None:
+    store = make_store(12)
+    with pytest.raises(TrainingError, match=r"must be finite|collapsed"):
+        train(small(store, epochs=30, learning_rate=1e30, head_learning_rate=1e30), quiet)
+    run = all_runs(store)[0]
+    assert not run.finished
+    train(small(store), quiet)  # the store is as usable as before
+
+
+def test_a_taken_name_and_a_missing_gpu_are_refused(make_store: MakeStore) -> None:
+    store = make_store(4)
+    train(small(store, name="one"), quiet)
+    with pytest.raises(UsageError, match='there is a run "one"'):
+        train(small(store, name="one"), quiet)
+    with pytest.raises(UsageError, match="--resume needs a run that was interrupted"):
+        train(small(store, resume=True), quiet)
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="--device gpu needs"):
+            train(small(store, device="gpu"), quiet)
+
+
+def test_photos_lost_since_the_scan_are_left_out(make_store: MakeStore, tmp_path: Path) -> None:
+    store = make_store(6)
+    (tmp_path / "photos" / "003.png").unlink()
+    lines: list[str] = []
+    assert train(small(store), lines.append).photos == 5
+    assert "1 of 6 photos are gone" in lines[0]
+
+
+def weights_and_metrics(store: Store, name: str) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+    folder = store.runs_dir / name
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        row.pop("views_per_second")
+    return dict(load_checkpoint(folder / "checkpoint.safetensors").weights), rows
+
+
+@pytest.mark.parametrize("stop_after", [2, 3])
+def test_resumed_run_equals_one_never_stopped(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    """Ctrl+C in the middle of an epoch (step 2 of 3) and at its edge (step 3): the same weights and numbers."""
+    import training.train as module
+
+    store = make_store(12)
+    train(small(store, epochs=3, name="whole"), quiet)
+    steps = 0
+    step = module._step
+
+    def step_then_interrupt(*arguments: Any) -> None:
+        nonlocal steps
+        step(*arguments)
+        steps += 1
+        if steps == stop_after:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(module, "_step", step_then_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(small(store, epochs=3, name="halved"), quiet)
+    monkeypatch.undo()
+    assert not all_runs(store)[1].finished
+    train(small(store, resume=True), quiet)
+    (weights, rows), (other_weights, other_rows) = (weights_and_metrics(store, name) for name in ("whole", "halved"))
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+    assert rows == other_rows
+
+
+def test_sigterm_saves_and_exits_143(make_store: MakeStore) -> None:
+    store = make_store(12)
+    arguments = ["--store", str(store.root), "--encoder", "resnet18", "--weights", "none", "--epochs", "1000"]
+    arguments += ["--batch-size", "4", "--views.size", "32", "--pixels-side", "32", "--device", "cpu"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training", "train", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    metrics = store.runs_dir / "run-1" / "metrics.jsonl"
+    limit = time.monotonic() + 90
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < limit:
+        time.sleep(0.1)
+    with pytest.raises(StoreBusy, match="lookalike train"):
+        train(small(store), quiet)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert told.strip().count("\n") == 0
+    assert "terminated" in told
+    assert all_runs(store)[0].resumable
