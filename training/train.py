@@ -9,7 +9,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,10 @@ class State:
     """Batches done in all."""
     start_features: Tensor | None = None
     """The pretrained start's view of every photo: (N, T), centred, unit norm; None where it is not to be kept."""
-    pending: dict[str, list[float]]
+    pending: dict[str, list[float]] = field(default_factory=dict)
     """Numbers of the steps since the last logged row."""
+    row: dict[str, float] = field(default_factory=dict)
+    """The last logged row."""
 
 
 def train(config: TrainConfig, say: Say = print) -> TrainResult:
@@ -213,7 +215,7 @@ def _begin(spec: EncoderSpec, config: TrainConfig, photos: TrainingPhotos, devic
             features = encoder.head(features).detach()
         if config.keep_start:
             start_features = functional.normalize(features - features.mean(dim=0), dim=1)
-    return State(encoder=encoder, optimizer=_optimizer(encoder, config), start_features=start_features, pending={})
+    return State(encoder=encoder, optimizer=_optimizer(encoder, config), start_features=start_features)
 
 
 @torch.no_grad()
@@ -248,12 +250,10 @@ def _run_epochs(
     begun = saved = time.monotonic()
     batches = max(1, round(len(photos) / config.batch_size))  # all of nearly equal size; none is dropped
     steps = config.epochs * batches
-    row: dict[str, float] = {}
     with StopRequest() as stop, MetricsLog(run.metrics_file, from_step=state.step) as log:
         while state.epoch < config.epochs:
             order = np.array_split(epoch_order(len(photos), config.seed, state.epoch), batches)
             remaining = range(state.batch, batches)
-            epoch_rows = []
             for batch in progress(
                 remaining, total=len(remaining), description=f"epoch {state.epoch + 1}", unit="steps"
             ):
@@ -261,9 +261,8 @@ def _run_epochs(
                 _step(config, photos, state, order[batch], device)
                 state.batch, state.step = batch + 1, state.step + 1
                 if state.step % LOG_STEPS == 0 or state.batch == batches:
-                    row = _mean_row(state)
-                    log.write(state.step, row)
-                    epoch_rows.append(row)
+                    state.row = _mean_row(state)
+                    log.write(state.step, state.row)
                 if stop.received:
                     _save_resume(run, config, photos, state)
                     say(
@@ -288,7 +287,7 @@ def _run_epochs(
             if not finished:
                 _save_resume(run, config, photos, state)
                 saved = time.monotonic()
-            say(_epoch_line(config, state, epoch_rows))
+            say(_epoch_line(config, state))
         run.resume_file.unlink(missing_ok=True)
     return TrainResult(
         name=run.name,
@@ -297,7 +296,7 @@ def _run_epochs(
         steps=state.step,
         photos=len(photos),
         seconds=time.monotonic() - begun,
-        loss=row["loss"],
+        loss=state.row["loss"],
     )
 
 
@@ -373,8 +372,8 @@ def _mean_row(state: State) -> dict[str, float]:
     return row
 
 
-def _epoch_line(config: TrainConfig, state: State, rows: list[dict[str, float]]) -> str:
-    last = rows[-1]
+def _epoch_line(config: TrainConfig, state: State) -> str:
+    last = state.row
     return (
         f"epoch {state.epoch}/{config.epochs}: loss {last['loss']:.3f}, "
         f"contrastive accuracy {last['contrastive_accuracy']:.3f}, spread {last['spread']:.3f}, "
@@ -395,6 +394,7 @@ def _save_resume(run: Run, config: TrainConfig, photos: TrainingPhotos, state: S
         "batch": state.batch,
         "step": state.step,
         "pending": state.pending,
+        "row": state.row,
     }
     with atomic.replacing(run.resume_file) as temporary:
         torch.save(content, temporary)
@@ -440,6 +440,7 @@ def _restore(resumed: dict[str, Any], config: TrainConfig, photos: TrainingPhoto
         step=resumed["step"],
         start_features=None if features is None else features.to(device),
         pending=resumed["pending"],
+        row=resumed["row"],
     )
 
 

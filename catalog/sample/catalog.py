@@ -17,6 +17,7 @@ import numpy as np
 
 from catalog.atomic import fsync_folder, write_json
 from catalog.errors import UsageError
+from catalog.parallel import default_workers
 from catalog.sample.customer import customer_photo
 from catalog.sample.cutout import draw_cutout
 from catalog.sample.plan import Product, plan_products
@@ -144,7 +145,8 @@ def _draw_photos(drawing: Path, products: Sequence[Product], config: SampleConfi
     """Draw every product, spread over the cores; fresh processes, because the caller may hold threads."""
     task = partial(_draw_product, drawing=drawing, seed=config.seed, size=config.image_size)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=context) as workers:
+    cores = min(default_workers(), len(products))
+    with ProcessPoolExecutor(max_workers=cores, mp_context=context) as workers:
         for _ in workers.map(task, products, chunksize=4):
             pass
 

@@ -125,11 +125,10 @@ def _centres(start: int, stop: int, size: int) -> Plane:
 
 def _across(cover: Plane, x: Plane) -> Plane:
     """Return how far each pixel is from the piece's middle, row by row: -1 at its left edge, 1 at its right."""
-    inside = cover > 0.5
-    low = np.where(inside, x, np.float32(2)).min(axis=1, keepdims=True)
-    high = np.where(inside, x, np.float32(-1)).max(axis=1, keepdims=True)
-    half = np.maximum((high - low) / 2, np.float32(1e-3))
-    return np.asarray(((x - (low + high) / 2) / half).clip(-1, 1), np.float32)
+    weight = np.maximum(cover.sum(axis=1, keepdims=True), np.float32(1e-3))
+    middle = (cover * x).sum(axis=1, keepdims=True) / weight
+    half = np.maximum(weight * (x[0, 1] - x[0, 0]) / 2, np.float32(1e-3))
+    return np.asarray(((x - middle) / half).clip(-1, 1), np.float32)
 
 
 def _surface(

@@ -90,7 +90,9 @@ def hat(variant: int) -> list[Part]:
 def _fedora() -> list[Part]:
     brim = ellipse(0.5, 0.66, 0.42, 0.11)
     crown = mirrored((0.0, 0.3), (0.1, 0.26), (0.19, 0.32), (0.23, 0.5), (0.25, 0.65), (0.12, 0.7), (0.0, 0.71))
-    ribbon = mirrored((0.235, 0.55), (0.25, 0.65), (0.12, 0.7), (0.0, 0.71), (0.0, 0.61), (0.12, 0.6))
+    lower = curve((0.25, 0.645), (0.37, 0.698), (0.5, 0.71), (0.63, 0.698), (0.75, 0.645))
+    upper = curve((0.733, 0.55), (0.63, 0.595), (0.5, 0.605), (0.37, 0.595), (0.267, 0.55))
+    ribbon = np.concatenate([lower, upper])
     dent = band(curve((0.42, 0.3), (0.5, 0.34), (0.6, 0.29)), 0.01)
     edge = part(brim, fill="main", bulge=0.03)
     return [

@@ -37,7 +37,6 @@ def _ground_shadow(alpha: Image.Image) -> Image.Image:
     unit = alpha.width / 100
     draw.ellipse((middle - half * 1.12, bottom - 5 * unit, middle + half * 1.22, bottom + 2.5 * unit), fill=120)
     soft = soft.filter(ImageFilter.GaussianBlur(2.2 * unit))
-    ImageDraw.Draw(soft)
     contact = Image.new("L", alpha.size)
     ImageDraw.Draw(contact).ellipse((middle - half, bottom - 2.5 * unit, middle + half, bottom + 0.6 * unit), fill=150)
     contact = contact.filter(ImageFilter.GaussianBlur(0.8 * unit))

@@ -17,10 +17,10 @@ import pytest
 from PIL import Image
 
 import catalog.scan as scan_module
+from catalog.config import ScanConfig
 from catalog.errors import BadImage, LookalikeError, StoreBusy, StoreError, UsageError
 from catalog.image import Photo, decode_photo, read_photo
 from catalog.manifest import Manifest
-from catalog.config import ScanConfig
 from catalog.scan import ScanSummary, scan
 from catalog.store import Store
 

@@ -24,7 +24,7 @@ from training.runs import all_runs, newest_finished
 from training.train import train
 
 SMALL = TrainConfig(
-    encoder="resnet18",
+    encoder="mobilenet_v3_small",
     weights="none",
     epochs=2,
     batch_size=4,
@@ -55,7 +55,7 @@ def test_a_run_leaves_a_checkpoint_that_describes_itself(make_store: MakeStore) 
     assert (result.photos, result.epochs, result.steps) == (10, 2, 4)
     header = read_header(result.checkpoint)
     assert header.finished
-    assert (header.name, header.epoch, header.spec.small_stem, header.spec.embedding_dim) == ("run-1", 2, True, 8)
+    assert (header.name, header.epoch, header.spec.hidden_dim, header.spec.embedding_dim) == ("run-1", 2, 576, 8)
     assert header.config["views"]["size"] == 32
     rows = [json.loads(line) for line in (store.runs_dir / "run-1" / "metrics.jsonl").read_text().splitlines()]
     assert {"loss", "contrastive_accuracy", "learning_rate", "views_per_second", "spread"} <= set(rows[0])
@@ -68,10 +68,11 @@ def test_a_run_leaves_a_checkpoint_that_describes_itself(make_store: MakeStore) 
 
 
 def test_training_learns(make_store: MakeStore) -> None:
-    """Ten photos, forty epochs: views of a photo must find each other far better than by chance (1 in 9)."""
+    """Ten photos, thirty epochs: a view must find its partner far more often than by chance (1 in 19)."""
     store = make_store(10)
-    views = ViewConfig(size=32, min_area=0.7, jitter=0, blur=0)
-    train(small(store, epochs=40, batch_size=10, views=views, name="learner"), quiet)
+    views = ViewConfig(size=32, min_area=0.8, jitter=0, blur=0)
+    config = small(store, encoder="resnet18", epochs=30, batch_size=10, views=views, name="learner")
+    train(config, quiet)
     rows = [json.loads(line) for line in (store.runs_dir / "learner" / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["contrastive_accuracy"] > 0.8
     assert rows[-1]["nt_xent"] < 0.5 * rows[0]["nt_xent"]
@@ -171,13 +172,14 @@ def test_resumed_run_equals_one_never_stopped(
 
 def test_sigterm_saves_and_exits_143(make_store: MakeStore) -> None:
     store = make_store(12)
-    arguments = ["--store", str(store.root), "--encoder", "resnet18", "--weights", "none", "--epochs", "1000"]
+    arguments = ["--store", str(store.root), "--encoder", "mobilenet_v3_small", "--weights", "none", "--epochs", "1000"]
     arguments += ["--batch-size", "4", "--views.size", "32", "--pixels-side", "32", "--device", "cpu"]
     process = subprocess.Popen(
         [sys.executable, "-m", "training", "train", *arguments],
         stderr=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     metrics = store.runs_dir / "run-1" / "metrics.jsonl"
     limit = time.monotonic() + 90
