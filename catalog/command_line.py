@@ -60,9 +60,9 @@ def main(commands: Commands, program: str, arguments: Sequence[str]) -> int:
     except LookalikeError as error:
         return _fail(program, str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail(program, "interrupted: what was done is kept, and the same command goes on from it", INTERRUPTED)
+        return _fail(program, "interrupted; what was done is kept", INTERRUPTED)
     except Terminated:
-        return _fail(program, "terminated: what was done is kept, and the same command goes on from it", TERMINATED)
+        return _fail(program, "terminated; what was done is kept", TERMINATED)
     except BrokenPipeError:  # the reader of our output has gone (`lookalike search … | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail(program, "the program that read the output has ended", 1)

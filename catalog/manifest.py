@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -71,12 +73,17 @@ class Manifest:
         for name, kind in OWN_COLUMNS.items():
             if name not in self.table.column_names or self.table.schema.field(name).type != kind:
                 raise StoreError(f'a manifest needs the column "{name}" of type {kind}: run "lookalike scan" again')
-        ids = self.table["image_id"].to_numpy()
+        ids = self.image_ids
         if (ids[1:] <= ids[:-1]).any():
             raise StoreError('image_ids of a manifest must ascend without repeats: run "lookalike scan" again')
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    @property
+    def image_ids(self) -> npt.NDArray[np.int64]:
+        """The image_id of every row, int64 (N,)."""
+        return np.from_dlpack(self.table["image_id"].combine_chunks())  # pyarrow's to_numpy would import pandas
 
     @property
     def user_columns(self) -> list[str]:
@@ -103,7 +110,7 @@ class Manifest:
                 rows.append(row)
         return rows
 
-    @property
+    @cached_property
     def product_count(self) -> int:
         """How many different products there are."""
         return int(pc.count_distinct(self.table["item_id"]).as_py())
@@ -131,7 +138,8 @@ class Manifest:
             StoreError: missing or unreadable.
         """
         try:
-            return cls(pq.read_table(path))
+            with pq.ParquetFile(path) as file:  # pq.read_table would import pandas
+                return cls(file.read())
         except FileNotFoundError:
             raise StoreError(f'there is no {path.name} in {path.parent}: run "lookalike scan CATALOG"') from None
         except (OSError, pa.ArrowException) as error:

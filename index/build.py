@@ -90,7 +90,7 @@ def build_version(config: IndexConfig) -> IndexSummary:
             )
         items = Manifest(manifest.table.take(pa.array(rows)))
         vectors = _read_vectors(cache, [keys[row] for row in rows], embedder.dimension)
-        embeddings = Embeddings(items.table["image_id"].to_numpy(), vectors)
+        embeddings = Embeddings(items.image_ids, vectors)
         version = publish(store, items, embeddings, encoder)
         removed = prune(store, config.keep)
     distinct = len({keys[row] for row in rows})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,15 +74,13 @@ def search_batch(config: SearchConfig) -> BatchSummary:
     begun = time.monotonic()
     check_k(config.k)
     unreadable: list[Unreadable] = []
-    queries = list(_queries(config, unreadable))
+    queries = list(find_queries(config.queries, unreadable))
     snapshot = SearchService.open(config.store, device=config.device).pin()
     answered = 0
     with open_writer(config.output, snapshot.loaded.items) as writer:
-        for batch in batches(_prepared(queries, snapshot.loaded.embedder, unreadable), BATCH):
-            answers = _answers(batch, snapshot, config.k)
-            for answer in answers:
-                writer.write(answer)
-            answered += len(answers)
+        for answer in answer_all(queries, snapshot, config.k, unreadable):
+            writer.write(answer)
+            answered += 1
     return BatchSummary(
         answered=answered,
         unreadable=tuple(unreadable),
@@ -91,9 +89,25 @@ def search_batch(config: SearchConfig) -> BatchSummary:
     )
 
 
-def _queries(config: SearchConfig, unreadable: list[Unreadable]) -> Iterator[Query]:
-    """The photos asked for, folders in the order of their names; what only looks like a photo is noted."""
-    for path in config.queries:
+def answer_all(
+    queries: Sequence[Query], snapshot: Snapshot, k: int, unreadable: list[Unreadable]
+) -> Iterator[SearchResult]:
+    """Answers in the order of the queries, from one version, in constant memory.
+
+    Args:
+        unreadable: queries that cannot be read are added to it.
+    """
+    for batch in batches(_prepared(queries, snapshot.loaded.embedder, unreadable), BATCH):
+        yield from _answers(batch, snapshot, k)
+
+
+def find_queries(paths: Sequence[Path], unreadable: list[Unreadable]) -> Iterator[Query]:
+    """The photos at some paths, folders in the order of their names; what only looks like a photo is noted.
+
+    Raises:
+        UsageError: a path that is not there, or a folder without photos.
+    """
+    for path in paths:
         if path.is_dir():
             found = find_photos(path)
             if not found.paths:

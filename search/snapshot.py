@@ -22,7 +22,7 @@ class Snapshot:
     def product_codes(self) -> Ids:
         """A number for the product of each position, int64 (N,): the same for photos of one product."""
         column = self.loaded.items.table["item_id"].combine_chunks().dictionary_encode()
-        codes: Ids = column.indices.to_numpy().astype(np.int64)
+        codes: Ids = np.from_dlpack(column.indices).astype(np.int64)
         return codes
 
     @cached_property
@@ -37,17 +37,17 @@ class Snapshot:
         Args:
             vectors: float32 (Q, D), of unit norm.
         """
-        version = self.loaded.version
-        wanted = min(k, version.products)
-        fetch = wanted if version.photos == version.products else min(version.photos, 2 * wanted)
+        photos, products = len(self.loaded.items), self.loaded.items.product_count
+        wanted = min(k, products)
+        fetch = wanted if photos == products else min(photos, 2 * wanted)
         while True:
             found = self.loaded.index.search(vectors, fetch)
             picked = [
                 self._first_of_each(found.positions[row, :count], wanted) for row, count in enumerate(found.counts)
             ]
-            if fetch == version.photos or all(len(places) == wanted for places in picked):
+            if fetch == photos or all(len(places) == wanted for places in picked):
                 break
-            fetch = min(version.photos, 4 * fetch)
+            fetch = min(photos, 4 * fetch)
         return [
             tuple(
                 Match(

@@ -72,8 +72,10 @@ class TrainConfig:
     """Backbone: efficientnet_lite0, resnet18, resnet34, resnet50, mobilenet_v3_small or mobilenet_v3_large."""
     weights: str = "imagenet"
     """Where to start: "imagenet", "none" (random), or a file of weights (.safetensors, or .pt read as weights only)."""
-    epochs: int = 4
-    """Times that every photo is seen, in two views each."""
+    epochs: int = 0
+    """Times that every photo is seen, in two views each; 0: as often as --views-shown allows, 1 to 40 times."""
+    views_shown: int = 24_000
+    """Views that a run with --epochs 0 shows in all."""
     batch_size: int = 128
     """Photos in a batch (each repels all others); shrinks for small catalogs."""
     image_size: int = 224
@@ -83,8 +85,8 @@ class TrainConfig:
     views: ViewConfig = field(default_factory=ViewConfig)
     """How views are made."""
     head: Literal["auto", "linear", "mlp"] = "auto"
-    """Projection head: linear (begun as the PCA of the starting features), mlp (from random); auto: linear if pretrained."""
-    pca_power: float = 0.5
+    """Projection head: linear (begun as a PCA of the start's features), mlp (random), auto: linear if pretrained."""
+    pca_power: float = 0.0
     """Scale of a linear head's components at the start: 0 plain, above 0 favours what varies most in the catalog
     (kinds of products), below 0 favours details."""
     projection_dim: int = 256
@@ -113,11 +115,12 @@ class TrainConfig:
     """Where to train."""
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 1, "--epochs must be at least 1", self.epochs, "choose 1 or more")
+        require(self.epochs >= 0, "--epochs must not be negative", self.epochs, "choose 1 or more, or 0 for auto")
+        require(self.views_shown >= 1, "--views-shown must be at least 1", self.views_shown, "try 24000")
         require(self.batch_size >= 2, "--batch-size must be at least 2", self.batch_size, "choose 64 to 512")
         require(self.temperature > 0, "--temperature must be above 0", self.temperature, "try 0.1")
         require(self.projection_dim >= 2, "--projection-dim must be at least 2", self.projection_dim, "try 256")
-        require(-1 <= self.pca_power <= 1, "--pca-power must lie in -1 to 1", self.pca_power, "try 0.5, or 0")
+        require(-1 <= self.pca_power <= 1, "--pca-power must lie in -1 to 1", self.pca_power, "try 0 or 0.5")
         require(self.keep_start >= 0, "--keep-start must not be negative", self.keep_start, "0 leaves the term out")
         require(self.learning_rate > 0, "--learning-rate must be above 0", self.learning_rate, "try 1e-4")
         require(
@@ -141,7 +144,7 @@ class TrainConfig:
 
 
 PRESETS: dict[str, TrainConfig] = {
-    "fast": TrainConfig(preset="fast", epochs=2, views=ViewConfig(size=112)),
+    "fast": TrainConfig(preset="fast", views_shown=8_000),
     "balanced": TrainConfig(),
 }
 """What `--preset` names."""

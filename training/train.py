@@ -49,6 +49,8 @@ SAVE_SECONDS = 600.0
 """The resume state is saved at least this often, besides every epoch's end."""
 LOG_STEPS = 10
 """Metrics are averaged over this many steps."""
+MOST_EPOCHS = 40
+"""Of a run that chooses the number by itself."""
 COLLAPSED_SPREAD = 1e-4
 """Below this spread of unit vectors (1 - |mean|²) all photos have become the same to the encoder."""
 
@@ -134,11 +136,13 @@ def train(config: TrainConfig, say: Say = print) -> TrainResult:
             say(f"resuming {run.name} after step {state.step}")
             return _run_epochs(run, config, photos, state, device, say)
         run = new_run(store, config.name)
-        spec = _encoder_spec(config, len(manifest.first_rows))
+        encoder = _start_encoder(config)
         photos = _training_photos(store, manifest, config, say)
+        if not config.epochs:
+            config = replace(config, epochs=min(MOST_EPOCHS, max(1, round(config.views_shown / (2 * len(photos))))))
         run.folder.mkdir(parents=True)
         try:
-            state = _begin(spec, config, photos, device)
+            state = _begin(encoder.to(device), config, photos, device)
             atomic.write_json(run.config_file, config.to_json())
         except BaseException:
             shutil.rmtree(run.folder)  # nothing was learned yet: leave the store as it was
@@ -175,7 +179,7 @@ def _training_photos(store: Store, manifest: Manifest, config: TrainConfig, say:
     return TrainingPhotos(pixels=pixels, aspects=aspects, fingerprint=manifest.fingerprint)
 
 
-def _encoder_spec(config: TrainConfig, photo_count: int) -> EncoderSpec:
+def _encoder_spec(config: TrainConfig) -> EncoderSpec:
     backbone = find_backbone(config.encoder)
     pretrained = config.weights != "none"
     linear = config.head == "linear" or (config.head == "auto" and pretrained)
@@ -195,8 +199,9 @@ def _encoder_spec(config: TrainConfig, photo_count: int) -> EncoderSpec:
     )
 
 
-def _begin(spec: EncoderSpec, config: TrainConfig, photos: TrainingPhotos, device: torch.device) -> State:
-    """The state before the first step: starting weights, the head begun from them, the optimiser."""
+def _start_encoder(config: TrainConfig) -> Encoder:
+    """The encoder with its starting weights; the head is still random."""
+    spec = _encoder_spec(config)
     pretrained = config.weights != "none"
     if spec.folded_norms and not pretrained:
         raise UsageError("--freeze-norms yes needs a pretrained start; received --weights none: use --freeze-norms no")
@@ -206,7 +211,12 @@ def _begin(spec: EncoderSpec, config: TrainConfig, photos: TrainingPhotos, devic
     if spec.folded_norms:
         fold_norms(encoder.backbone.eval())
     encoder.spec = spec
-    encoder = encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return encoder.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+
+
+def _begin(encoder: Encoder, config: TrainConfig, photos: TrainingPhotos, device: torch.device) -> State:
+    """The state before the first step: the head begun from the start's features, the optimiser."""
+    pretrained = config.weights != "none"
     start_features = None
     if pretrained and (isinstance(encoder.head, LinearHead) or config.keep_start):
         features = _features(encoder, config, photos, device)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from catalog.errors import UsageError
 from catalog.store import DEFAULT_STORE
+from training.config import Device
 
 ANY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104
 """Hosts that mean every address of the machine."""
@@ -27,7 +27,7 @@ class ServeConfig:
     """Address to listen on. The default answers this machine only; 0.0.0.0 answers everyone who can reach it."""
     port: int = 7860
     """TCP port to listen on; 0 takes any free one."""
-    device: Literal["auto", "cpu", "gpu"] = "auto"
+    device: Device = "auto"
     """Where to encode and search; "gpu" without one fails."""
     poll_seconds: float = 1.0
     """How often to look whether a new version was published, in seconds."""
@@ -69,3 +69,21 @@ class ServeConfig:
 def url_host(host: str) -> str:
     """A host as it stands in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoConfig:
+    """The whole job on a catalog that the project draws itself."""
+
+    folder: Path = Path("lookalike-demo")
+    """Where the drawn photos and their store go; what is there already is used again."""
+    serve: bool = True
+    """Open the page at the end; --no-serve prints the figures and ends."""
+    port: int = 7860
+    """TCP port of the page."""
+    products: int = 432
+    """Products to draw."""
+    epochs: int = 0
+    """Times that every photo is seen in training; 0: as the preset "fast" says."""
+    device: Device = "auto"
+    """Where to compute."""

@@ -1,0 +1,39 @@
+# What people type. `make demo` and `make test` set everything up; a second run installs nothing.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+READY := $(VENV)/.installed
+UV_VERSION := 0.13.9
+
+.PHONY: help install demo test check bench lock
+
+help:  ## what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY)  ## a virtual environment in .venv, with the exact versions of requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lookalike needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": name another by make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY)  ## the main job on a drawn catalog; ARGS=--no-serve ends without the page
+	$(BIN)/lookalike demo $(ARGS)
+
+test: $(READY)  ## all tests; ARGS=... goes to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)  ## format, lint, types, and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## the measurements of the README, into benchmarks/results (LOOKALIKE_PHOTOS names the photos)
+	$(BIN)/python -m benchmarks.main_job $(ARGS)
+
+lock: $(READY)  ## requirements.lock anew, from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-header pyproject.toml -o requirements.lock

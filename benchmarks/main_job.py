@@ -1,0 +1,97 @@
+"""The main job on real photos, by the same commands as people use: times, category R@1, photos that find themselves.
+
+    LOOKALIKE_PHOTOS=FOLDER python -m benchmarks.main_job
+
+FOLDER holds `clothing/`, a copy of the Clothing dataset (small) by Alexey Grigorev, with images/train and images/test
+in one folder per category. The test photos are asked once, at the end; no setting was chosen on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.record import write_record
+from catalog.manifest import Manifest
+from catalog.store import Store
+from search.service import SearchService
+
+K = 10
+SELF_QUERIES = 500
+
+
+def lookalike(*arguments: str | Path) -> float:
+    """Run a command; returns the seconds it took."""
+    begun = time.monotonic()
+    line = [str(argument) for argument in arguments]
+    print("$ lookalike", *line, flush=True)
+    subprocess.run([sys.executable, "-c", "from ui.command import main; main()", *line], check=True)
+    return time.monotonic() - begun
+
+
+def category_recall(output: Path) -> dict[str, float]:
+    """How often rank 1 shares the query's category (its folder's name), plain and as the mean over categories."""
+    answers = pd.read_csv(output)
+    first = answers[answers["rank"] == 1]
+    right = first["query"].str.split("/").str[0] == first["path"].str.split("/").str[0]
+    by_category = right.groupby(first["query"].str.split("/").str[0]).mean()
+    return {
+        "rows": len(answers),
+        "queries": len(first),
+        "r_at_1": round(float(right.mean()), 4),
+        "r_at_1_macro": round(float(by_category.mean()), 4),
+    }
+
+
+def self_retrieval(store: Path) -> dict[str, Any]:
+    """Photos of the catalog as queries: how many find themselves first, with which least similarity."""
+    service = SearchService.open(store)
+    items = Manifest.read(Store.open(store).manifest_file)
+    rows = np.random.default_rng(0).choice(len(items), min(SELF_QUERIES, len(items)), replace=False)
+    found, least = 0, 1.0
+    for row in rows:
+        item = items.item(int(row))
+        best = service.search(service.photo_path(item.image_id).read_bytes(), k=1).matches[0]
+        found += best.item.sha256 == item.sha256
+        least = min(least, best.similarity)
+    return {"asked": len(rows), "first": found, "least_similarity": round(least, 6)}
+
+
+def main() -> None:
+    """Measure and record."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--preset", default="balanced")
+    preset = options.parse_args().preset
+    photos = Path(os.environ.get("LOOKALIKE_PHOTOS", "../shared/data")) / "clothing" / "images"
+    with tempfile.TemporaryDirectory() as folder:
+        store, output = Path(folder) / "store", Path(folder) / "out.csv"
+        seconds = {"scan": lookalike("scan", photos / "train", "--store", store)}
+        seconds["index_untrained"] = lookalike("index", "--encoder", "imagenet", "--store", store)
+        lookalike("search", photos / "test", "--store", store, "-k", str(K), "--output", output)
+        start = category_recall(output)
+        seconds["train"] = lookalike("train", "--preset", preset, "--store", store)
+        seconds["index"] = lookalike("index", "--store", store)
+        seconds["search"] = lookalike("search", photos / "test", "--store", store, "-k", str(K), "--output", output)
+        figures = {
+            "preset": preset,
+            "seconds": {name: round(value, 1) for name, value in seconds.items()},
+            "scan_train_index_search_minutes": round((sum(seconds.values()) - seconds["index_untrained"]) / 60, 1),
+            "imagenet_start": start,
+            "trained": category_recall(output),
+            "finds_itself": self_retrieval(store),
+        }
+    print(write_record("main-job", figures))
+    print(figures)
+
+
+if __name__ == "__main__":
+    main()

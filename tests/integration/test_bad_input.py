@@ -1,0 +1,178 @@
+"""Bad input through the real command line: one line that says what to do, the right exit code, the store as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from catalog.store import Store
+from tests.conftest import DrawPhotos, draw_photo
+from tests.small_run import leave_run
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-c", "from ui.command import main; main()", *map(str, arguments)]
+
+
+def lookalike(*arguments: str | Path) -> tuple[int, str]:
+    """Exit code and what was said on stderr."""
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, env=ENVIRONMENT, timeout=240)
+    return done.returncode, done.stderr
+
+
+def one_line(told: str) -> bool:
+    return told.startswith("lookalike: ") and told.count("\n") == 1 and "Traceback" not in told
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """Every file's content, but the lock's."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "LOCK"
+    }
+
+
+@pytest.fixture
+def store(draw_photos: DrawPhotos, tmp_path: Path) -> Path:
+    """A store with a version in use."""
+    root = tmp_path / "store"
+    assert lookalike("scan", draw_photos(4), "--store", root)[0] == 0
+    leave_run(Store.open(root), "one")
+    assert lookalike("index", "--store", root)[0] == 0
+    return root
+
+
+def test_bad_catalogs(store: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.jpg").write_bytes(b"nothing")
+    (tmp_path / "no-path.csv").write_text("file,title\n000.png,x\n")
+    (photos / "outside.csv").write_text("path\n000.png\n../secret.png\n")
+    before = snapshot(store)
+    for catalog, code, told in (
+        (tmp_path / "absent", 2, "absent"),
+        (tmp_path / "empty", 1, "no photos"),
+        (tmp_path / "broken", 1, "unsupported-format"),
+        (tmp_path / "no-path.csv", 2, '"path"'),
+        (photos / "outside.csv", 2, "../secret.png"),
+    ):
+        for target in (store, tmp_path / "new-store"):
+            found, line = lookalike("scan", catalog, "--store", target)
+            assert found in (code, 2 if target == store else code), (catalog, line)
+            assert one_line(line), line
+            assert told in line or target == store, line
+    assert snapshot(store) == before
+    assert not (tmp_path / "new-store").exists()
+
+
+def test_a_store_of_another_format(store: Path, draw_photos: DrawPhotos) -> None:
+    file = store / "catalog.json"
+    file.write_text(file.read_text().replace('"format": 1', '"format": 99'))
+    before = snapshot(store)
+    for arguments in (("scan", draw_photos(2)), ("train",), ("index",), ("search", draw_photos(2)), ("status",)):
+        code, line = lookalike(*arguments, "--store", store)
+        assert code == 1
+        assert one_line(line)
+        assert "format must be 1" in line
+        assert "99" in line
+    assert snapshot(store) == before
+
+
+def test_wrong_words_and_a_missing_gpu(store: Path, tmp_path: Path) -> None:
+    before = snapshot(store)
+    for arguments, code, told in (
+        (("dance",), 2, "there is no command"),
+        (("train", "--epochs", "many"), 2, "many"),
+        (("train", "--colour", "blue"), 2, "--colour"),
+        (("train", "--preset", "slow"), 2, "--preset must be one of"),
+        (("train", "--encoder", "resnet99"), 2, "--encoder must be one of"),
+        (("train", "--weights", tmp_path / "absent.pt"), 2, "--weights must be"),
+        (("index", "--run", "absent"), 2, 'there is no run "absent"'),
+        (("rollback",), 2, "no version before"),
+        (("search", tmp_path / "absent.jpg"), 2, "must be a photo or a folder"),
+    ):
+        found, line = lookalike(*arguments, *(() if arguments[0] == "dance" else ("--store", store)))
+        assert found == code, line
+        assert one_line(line), line
+        assert told in line
+    from index.faiss_index import gpu_count
+
+    if not gpu_count():
+        for name in ("train", "index", "status", "serve"):
+            code, line = lookalike(name, "--device", "gpu", "--store", store)
+            assert (code, one_line(line)) == (2, True), line
+            assert "--device gpu needs" in line
+    assert snapshot(store) == before
+
+
+def test_a_second_writer_is_told_who_writes(store: Path, draw_photos: DrawPhotos) -> None:
+    before = snapshot(store)
+    with Store.open(store).writing("lookalike train"):
+        for arguments in (("scan", draw_photos(4)), ("index",), ("train",), ("rollback",), ("prune",)):
+            code, line = lookalike(*arguments, "--store", store)
+            assert (code, one_line(line)) == (1, True), line
+            assert f'"lookalike train" (process {os.getpid()} on ' in line
+        assert lookalike("status", "--store", store)[0] == 0  # readers go on
+    assert snapshot(store) == before
+
+
+@pytest.mark.parametrize("name", ["scan", "index", "search", "train"])
+def test_ctrl_c_leaves_the_store_usable(store: Path, tmp_path: Path, name: str) -> None:
+    """Interrupted at several moments: exit code 130, one line, and the version in use as it was."""
+    photos = tmp_path / "photos"
+    for number in range(4, 60):
+        draw_photo(number, 400).save(photos / f"{number:03d}.png")
+    version = (store / "CURRENT").read_text()
+    manifest = (store / "manifest.parquet").read_bytes()
+    arguments: dict[str, tuple[str | Path, ...]] = {
+        "scan": (photos,),
+        "index": ("--encoder", "imagenet"),
+        "search": (photos, "--output", tmp_path / "out.csv"),
+        "train": ("--weights", "none", "--epochs", "50", "--views.size", "32", "--encoder", "mobilenet_v3_small"),
+    }
+    interrupted = 0
+    for wait in (0.7, 1.5, 3.0):
+        process = subprocess.Popen(
+            command(name, *arguments[name], "--store", store),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+        if process.returncode == 0:
+            break  # it was quicker than the interruption
+        assert process.returncode in (130, -signal.SIGINT), told  # the latter: before Python was ready to listen
+        assert process.returncode != 130 or one_line(told), told
+        interrupted += 1
+        assert (store / "CURRENT").read_text() == version
+        assert (store / "manifest.parquet").read_bytes() == manifest
+        assert not (tmp_path / "out.csv").exists()
+    assert interrupted
+    assert lookalike("search", photos / "000.png", "--store", store)[0] == 0
+
+
+def test_help_is_quick_and_light() -> None:
+    code = (
+        "import sys, ui.command, ui.commands; sys.argv = ['lookalike', '--help']\n"
+        "try: ui.command.main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print([name for name in ('torch', 'faiss', 'gradio', 'numpy', 'pandas', 'tyro') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "scan" in done.stdout

@@ -1,0 +1,145 @@
+"""The batch search: rows, formats, order, and queries that cannot be read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from catalog.config import ScanConfig
+from catalog.errors import UsageError
+from catalog.scan import scan
+from catalog.store import Store
+from index.build import build_version
+from index.config import IndexConfig
+from search.batch import search_batch
+from search.config import SearchConfig
+from search.recall import measure_recall
+from tests.conftest import draw_photo
+from tests.small_run import leave_run
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Forty products with a title, a price, and a column that is called like one of the answer's."""
+    folder = tmp_path_factory.mktemp("photos")
+    with (folder / "products.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("path", "item_id", "title", "price", "rank"))
+        for number in range(40):
+            draw_photo(number).save(folder / f"{number:02d}.png")
+            table.writerow((f"{number:02d}.png", f"p{number}", f'A "quoted", thing {number}', number + 0.5, "gold"))
+    made = Store(tmp_path_factory.mktemp("store") / "store")
+    scan(ScanConfig(catalog=folder / "products.csv", store=made.root))
+    leave_run(made, "one")
+    build_version(IndexConfig(store=made.root, device="cpu"))
+    return made
+
+
+@pytest.fixture
+def queries(tmp_path: Path) -> Path:
+    """Thirty-five queries in two folders, and two files that only look like photos."""
+    folder = tmp_path / "queries"
+    (folder / "deep").mkdir(parents=True)
+    for number in range(35):
+        draw_photo(number).save(folder / ("deep" if number % 2 else ".") / f"{number:02d}.png")
+    (folder / "broken.jpg").write_bytes(b"nothing")
+    (folder / "deep" / "empty.png").touch()
+    return folder
+
+
+def ask(store: Store, queries: Path, output: Path | str, k: int = 3) -> tuple[str, int]:
+    summary = search_batch(SearchConfig(queries=(queries,), store=store.root, k=k, output=str(output), device="cpu"))
+    return str(summary), summary.exit_code
+
+
+def test_rows_of_every_format_agree(store: Store, queries: Path, tmp_path: Path) -> None:
+    for ending in ("csv", "jsonl", "parquet"):
+        told, code = ask(store, queries, tmp_path / f"out.{ending}")
+        assert code == 3
+        assert told.splitlines()[0].startswith("35 queries answered by version 0001-")
+        assert "not read: broken.jpg" in told
+        assert "not read: deep/empty.png" in told
+    rows = list(csv.DictReader((tmp_path / "out.csv").open(newline="")))
+    assert list(rows[0]) == ["query", "rank", "item_id", "path", "similarity", "title", "price", "catalog_rank"]
+    assert len(rows) == 35 * 3
+    assert [row["query"] for row in rows[::3]] == sorted(row["query"] for row in rows[::3])
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    parquet = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    for row, line, cells in zip(rows, lines, parquet, strict=True):
+        assert row["item_id"] == line["item_id"] == cells["item_id"]
+        assert float(row["similarity"]) == line["similarity"] == pytest.approx(cells["similarity"], abs=1e-6)
+        assert float(row["price"]) == line["price"] == cells["price"]
+        assert row["title"] == line["title"] == cells["title"]
+        assert row["catalog_rank"] == "gold"
+    for first in rows[::3]:
+        assert first["item_id"] == f"p{int(Path(first['query']).stem)}"
+        assert float(first["similarity"]) >= 0.999
+
+
+def test_the_same_output_each_time(store: Store, queries: Path, tmp_path: Path) -> None:
+    ask(store, queries, tmp_path / "a.csv")
+    ask(store, queries, tmp_path / "b.csv")
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_stdout_and_the_table(store: Store, queries: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(store, queries / "deep", "-", k=2)
+    assert len(list(csv.reader(capsys.readouterr().out.splitlines()))) == 1 + 17 * 2
+    ask(store, queries / "deep" / "01.png", "", k=2)
+    assert 'A "quoted", thing 1' in capsys.readouterr().out
+
+
+def test_wrong_questions_write_nothing(store: Store, queries: Path, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    for changes, told in (
+        ({"queries": queries / "absent.jpg"}, "must be a photo or a folder"),
+        ({"queries": tmp_path / "none"}, "must hold photos"),
+        ({"output": tmp_path / "out.xlsx"}, r"must end in \.csv, \.jsonl or \.parquet"),
+        ({"output": tmp_path / "nowhere" / "out.csv"}, "folder that exists"),
+        ({"k": 0}, "k must lie in"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            ask(store, **{"queries": queries, "output": tmp_path / "out.csv", **changes})  # type: ignore[arg-type]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["none", "queries"]
+
+
+def test_an_interrupted_search_leaves_the_old_output(
+    store: Store, queries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import search.batch as module
+
+    (tmp_path / "out.csv").write_text("old")
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_answers", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ask(store, queries, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "queries"]
+
+
+def test_only_unreadable_queries_is_a_failure(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "q.jpg").write_bytes(b"nothing")
+    told, code = ask(store, tmp_path / "q.jpg", tmp_path / "out.csv")
+    assert code == 1
+    assert "not read" in told
+
+
+def test_recall_counts_the_right_product(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "known"
+    folder.mkdir()
+    for number in range(4):
+        draw_photo(number).save(folder / f"{number}.png")
+    answers = tmp_path / "answers.csv"
+    answers.write_text("path,item_id\n0.png,p0\n1.png,p1\n2.png,p2\n3.png,p9\n")
+    recall = measure_recall(store.root, folder, answers, k=40, device="cpu")
+    assert (recall.at(1), recall.at(40)) == (0.75, 1.0)
+    answers.write_text("path,item_id\n0.png,p0\n")
+    with pytest.raises(UsageError, match=r"named in answers\.csv"):
+        measure_recall(store.root, folder, answers, device="cpu")

@@ -1,0 +1,46 @@
+"""A quick encoder for tests: ImageNet features of small pictures, projected at random; exported once for all tests."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from catalog import atomic
+from catalog.store import Store
+from index.encoder_files import export_onnx
+from training.backbones import load_start
+from training.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
+from training.encoder import Encoder
+from training.train import untrained
+
+
+@cache
+def _encoder_folder(seed: int, projection_dim: int) -> tuple[Path, str]:
+    """A folder with encoder.safetensors and encoder.onnx, as `index` makes it, and the checkpoint's SHA-256."""
+    torch.manual_seed(seed)
+    start = untrained(image_size=64).header.spec
+    encoder = Encoder(replace(start, layer="projection", projection_dim=projection_dim))
+    load_start(encoder.backbone, start.backbone, "imagenet")
+    folder = Path(tempfile.mkdtemp(prefix="lookalike-test-encoder-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    header = CheckpointHeader(spec=encoder.spec, name=f"seed-{seed}", finished=True, epoch=1, manifest_fingerprint="")
+    checkpoint = folder / "encoder.safetensors"
+    sha256 = save_checkpoint(Checkpoint(header=header, weights=encoder.state_dict()), checkpoint)
+    export_onnx(checkpoint, folder / "encoder.onnx")
+    return folder, sha256
+
+
+def leave_run(store: Store, name: str, *, seed: int = 0, projection_dim: int = 16) -> None:
+    """Leave a finished run in a store; another seed is another encoder."""
+    encoder, sha256 = _encoder_folder(seed, projection_dim)
+    folder = store.runs_dir / name
+    folder.mkdir(parents=True)
+    atomic.write_json(folder / "config.json", {})
+    shutil.copyfile(encoder / "encoder.safetensors", folder / "checkpoint.safetensors")
+    shutil.copytree(encoder, store.embeddings_dir / sha256, dirs_exist_ok=True)
