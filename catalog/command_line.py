@@ -52,6 +52,8 @@ def main(commands: Commands, program: str, arguments: Sequence[str]) -> int:
         arguments: what they typed after it. Where there is only one command, its name may be left out.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is said
     try:
         name, rest = _choose(commands, program, arguments)
         if not name:

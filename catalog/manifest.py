@@ -83,7 +83,8 @@ class Manifest:
     @property
     def image_ids(self) -> npt.NDArray[np.int64]:
         """The image_id of every row, int64 (N,)."""
-        return np.from_dlpack(self.table["image_id"].combine_chunks())  # pyarrow's to_numpy would import pandas
+        ids: npt.NDArray[np.int64] = np.from_dlpack(self.table["image_id"].combine_chunks()).astype(np.int64)
+        return ids  # pyarrow's own to_numpy would import pandas
 
     @property
     def user_columns(self) -> list[str]:

@@ -1,7 +1,7 @@
 """The `Embedder`: from photos to vectors, the same for the catalog and for queries.
 
 On a CPU the encoder runs in ONNX Runtime and torch is not imported (it is two to four times faster, and starts in a
-tenth of the time: docs/decisions); on a GPU it runs in torch.
+tenth of the time: docs/decisions/0008); on a GPU it runs in torch.
 """
 
 from __future__ import annotations

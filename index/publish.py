@@ -1,6 +1,6 @@
 """Publish a version: written whole beside the others, checked, and only then named by CURRENT.
 
-Order (DESIGN of the store): free space, files into `.tmp-…` each hashed and synced, version.json last, reopen and
+Order: leftovers cleared, free space, files into `.tmp-…` each hashed and synced, version.json last, reopen and
 verify, rename, sync the folder, CURRENT. Whatever goes wrong before the last step, the version in use stays.
 """
 

@@ -121,7 +121,9 @@ def find_queries(paths: Sequence[Path], unreadable: list[Unreadable]) -> Iterato
             raise UsageError(f"a query must be a photo or a folder; there is no {shown(str(path))}: check the path")
 
 
-def _prepared(queries: list[Query], embedder: Embedder, unreadable: list[Unreadable]) -> Iterator[tuple[Query, Pixels]]:
+def _prepared(
+    queries: Sequence[Query], embedder: Embedder, unreadable: list[Unreadable]
+) -> Iterator[tuple[Query, Pixels]]:
     """Decode queries on all cores, in order; those that cannot be read are noted and left out."""
 
     def prepare(query: Query) -> tuple[Query, Pixels | BadImage]:

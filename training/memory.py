@@ -1,7 +1,7 @@
 """Keep freed memory for the next step instead of handing it back to the system after each.
 
 A training step on a CPU frees and asks for the same hundreds of megabytes again; glibc returns blocks of that size to
-the kernel, which then has to clear every page anew. Measured: two fifths of the time of a step (docs/decisions).
+the kernel, which then has to clear every page anew. Measured: two fifths of the time of a step (docs/decisions/0005).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Relational distillation: keep what the pretrained start already knows about which photos are alike.
 
-SimCLR from a pretrained start forgets categories (docs/decisions, "keep the start"); this term holds the new
+SimCLR from a pretrained start forgets categories (docs/decisions/0004); this term holds the new
 similarities to the start's. The idea is SEED's (arXiv 2101.04731), within the batch instead of a queue.
 """
 

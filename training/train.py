@@ -211,7 +211,7 @@ def _start_encoder(config: TrainConfig) -> Encoder:
     if spec.folded_norms:
         fold_norms(encoder.backbone.eval())
     encoder.spec = spec
-    return encoder.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+    return encoder.to(memory_format=torch.channels_last)
 
 
 def _begin(encoder: Encoder, config: TrainConfig, photos: TrainingPhotos, device: torch.device) -> State:

@@ -149,7 +149,7 @@ def test_descriptions_that_do_not_match_are_refused(store: Store) -> None:
         ({"files": {}}, "must name"),
     ):
         (folder / "version.json").write_text(whole)
-        edit_description(store, **changes)  # type: ignore[arg-type]
+        edit_description(store, **changes)
         with pytest.raises(VersionError, match=told):
             load_version(folder, "cpu")
 

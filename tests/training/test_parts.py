@@ -139,3 +139,12 @@ def test_encoder_gives_three_layers() -> None:
     assert [tuple(layer.shape) for layer in layers] == [(2, 576), (2, 576), (2, 16)]
     assert spec.embedding_dim == 16
     assert EncoderSpec.from_json(spec.to_json()) == spec
+
+
+def test_every_purpose_has_its_own_randomness() -> None:
+    from training.random_streams import generator
+
+    names = [(3,), (3, 0), (3, 0, 0), (0, 3, 0), (0, 0, 3), (3, 0, 1), ()]
+    draws = {generator(0, *name).random() for name in names} | {generator(1, 3).random()}
+    assert len(draws) == len(names) + 1
+    assert generator(0, 3, 1).random() == generator(0, 3, 1).random()

@@ -138,4 +138,5 @@ def test_centre_is_the_square_that_searching_looks_at(aspect: float) -> None:
     left, top, width, height = centre(0.8, aspect).crop
     assert width * aspect == pytest.approx(height)  # a square in pixels
     assert max(width, height) == pytest.approx(0.8)
-    assert (left, top) == (pytest.approx((1 - width) / 2), pytest.approx((1 - height) / 2))
+    assert left == pytest.approx((1 - width) / 2)
+    assert top == pytest.approx((1 - height) / 2)
