@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ from catalog.scan import scan
 from catalog.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # `python -m …` in tests finds the folders without installation
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job of a shell: commands would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DrawPhotos = Callable[..., Path]
 
