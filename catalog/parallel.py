@@ -17,10 +17,10 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_in_order(function: Callable[[A], B], items: Iterable[A], *, workers: int) -> Iterator[B]:
+def map_in_order(function: Callable[[A], B], items: Iterable[A], *, workers: int, ahead: int = 4) -> Iterator[B]:
     """The function's results in the order of the items, worked out by a pool of threads.
 
-    At most four items per worker are ahead of the reader, so memory does not grow with the number of items. When the
+    At most `ahead` items per worker are ahead of the reader, so memory does not grow with the number of items. When the
     reader stops (or is interrupted), what has not begun is dropped; an error of the function is raised in its turn.
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="photos")
@@ -28,7 +28,7 @@ def map_in_order(function: Callable[[A], B], items: Iterable[A], *, workers: int
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) >= 4 * workers:
+            if len(waiting) >= ahead * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

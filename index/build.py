@@ -125,7 +125,7 @@ def _chosen_checkpoint(store: Store, config: IndexConfig) -> Iterator[Path]:
     """The checkpoint file of the run that was asked for, or of the untrained start."""
     if config.encoder == "imagenet":
         from training.checkpoint import save_checkpoint
-        from training.train import untrained  # imports torch
+        from training.start import untrained  # imports torch
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "imagenet.safetensors"

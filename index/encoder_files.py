@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 
 from catalog import atomic
-from training.encoder import Indexed
-from training.train import load_encoder
+from training.encoder import Indexed, load_encoder
 
 INPUT, OUTPUT = "photos", "vectors"
 """Names of the ONNX graph's input, uint8 (B, S, S, 3), and output, float32 (B, D)."""

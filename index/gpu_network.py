@@ -10,8 +10,7 @@ import numpy.typing as npt
 import torch
 
 from training.device import choose_device
-from training.encoder import Indexed
-from training.train import load_encoder
+from training.encoder import Indexed, load_encoder
 
 
 class GpuNetwork:

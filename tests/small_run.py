@@ -17,7 +17,7 @@ from index.encoder_files import export_onnx
 from training.backbones import load_start
 from training.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from training.encoder import Encoder
-from training.train import untrained
+from training.start import untrained
 
 
 @cache

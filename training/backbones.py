@@ -5,9 +5,10 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.error import URLError
 
 import timm
@@ -18,13 +19,18 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from catalog.errors import UsageError
+from training.pooling import GeM
+from training.spec import Pooling
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 SMALL_IMAGE = 64
 """Images up to this side get the 3x3 stem where the backbone has one."""
+TIMM = "timm:"
+"""A name that begins so is one of timm's image encoders."""
 
 Weights = dict[str, Tensor]
+Channels = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,10 @@ class Backbone:
     """What the difference is divided by."""
     has_small_stem: bool
     """Whether a 3x3 stem without max-pooling can be asked for."""
+    has_gem: bool = True
+    """Whether its feature map can be pooled by the generalised mean."""
+    can_fold: bool = True
+    """Whether each of its batch norms follows a convolution that it can be folded into."""
 
 
 def _torchvision(name: str, feature_dim: int) -> Backbone:
@@ -62,6 +72,7 @@ BACKBONES: dict[str, Backbone] = {
             std=(128.0, 128.0, 128.0),
             has_small_stem=False,
         ),
+        Backbone(name="resnet10_narrow", feature_dim=256, mean=IMAGENET_MEAN, std=IMAGENET_STD, has_small_stem=True),
         _torchvision("resnet18", 512),
         _torchvision("resnet34", 512),
         _torchvision("resnet50", 2048),
@@ -77,25 +88,90 @@ def find_backbone(name: str) -> Backbone:
     Raises:
         UsageError: there is none of that name.
     """
+    if name.startswith(TIMM):
+        return _timm_backbone(name)
     if name not in BACKBONES:
-        raise UsageError(f'--encoder must be one of {", ".join(BACKBONES)}; received "{name}"')
+        raise UsageError(
+            f'--encoder must be one of {", ".join(BACKBONES)}, or timm:NAME for one of timm\'s; received "{name}"'
+        )
     return BACKBONES[name]
 
 
-def build_backbone(name: str, *, small_stem: bool = False) -> nn.Module:
-    """A backbone with random weights: (B, 3, S, S) normalised pixels to (B, feature_dim) pooled features."""
+def build_backbone(name: str, *, small_stem: bool = False, pooling: Pooling = "avg") -> nn.Module:
+    """A backbone with random weights: (B, 3, S, S) normalised pixels to (B, feature_dim) pooled features.
+
+    Args:
+        small_stem: a 3x3 stem without max-pooling, where the backbone has one.
+        pooling: of the last feature map.
+
+    Raises:
+        UsageError: there is no backbone of that name, or it cannot be pooled like that.
+    """
     backbone = find_backbone(name)
+    if pooling == "gem" and not backbone.has_gem:
+        raise UsageError(f"--pooling must be avg for the encoder {name}; received gem: leave --pooling out")
+    if name.startswith(TIMM):
+        return _timm_network(name)
     if name == "efficientnet_lite0":
-        return cast(nn.Module, timm.create_model("tf_efficientnet_lite0", num_classes=0))
-    network = torchvision.models.get_model(name, weights=None)
+        network = timm.create_model("tf_efficientnet_lite0", num_classes=0)
+        if pooling == "gem":
+            network.global_pool = nn.Sequential(GeM(), nn.Flatten())
+        return cast(nn.Module, network)
+    small = small_stem and backbone.has_small_stem
+    network = _narrow_resnet() if name == "resnet10_narrow" else torchvision.models.get_model(name, weights=None)
     if name.startswith("resnet"):
         network.fc = nn.Identity()
-        if small_stem and backbone.has_small_stem:
-            network.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
+        if small:
+            network.conv1 = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)
             network.maxpool = nn.Identity()
     else:
         network.classifier = nn.Identity()
+    if pooling == "gem":
+        setattr(network, "global_pool" if name == "resnet10_narrow" else "avgpool", _gem_for(network))
     return cast(nn.Module, network)
+
+
+def _gem_for(network: nn.Module) -> nn.Module:
+    """GeM in the place of a pooling that flattens by itself (timm's), or of one that does not (torchvision's)."""
+    return nn.Sequential(GeM(), nn.Flatten()) if isinstance(network, timm.models.ResNet) else GeM()
+
+
+def _narrow_resnet() -> nn.Module:
+    """A ResNet of one basic block a stage, 32 to 256 wide: small pictures on a CPU, 1.2 M parameters."""
+    network = timm.models.ResNet(
+        timm.models.resnet.BasicBlock, layers=(1, 1, 1, 1), channels=(32, 64, 128, 256), stem_width=32, num_classes=0
+    )
+    return cast(nn.Module, network)
+
+
+@cache
+def _timm_backbone(name: str) -> Backbone:
+    network = _timm_network(name)
+    config = cast(dict[str, Any], network.pretrained_cfg)
+    return Backbone(
+        name=name,
+        feature_dim=cast(int, network.num_features),
+        mean=cast(Channels, tuple(255.0 * value for value in config["mean"])),
+        std=cast(Channels, tuple(255.0 * value for value in config["std"])),
+        has_small_stem=False,
+        has_gem=False,
+        can_fold=False,
+    )
+
+
+def _timm_network(name: str, *, pretrained: bool = False) -> nn.Module:
+    """One of timm's networks without its classifier; a transformer takes any image size where timm lets it."""
+    model = name.removeprefix(TIMM)
+    try:
+        if "vit" in model or "deit" in model or "eva" in model:
+            return cast(
+                nn.Module, timm.create_model(model, num_classes=0, pretrained=pretrained, dynamic_img_size=True)
+            )
+        return cast(nn.Module, timm.create_model(model, num_classes=0, pretrained=pretrained))
+    except RuntimeError as error:
+        raise UsageError(
+            f"--encoder timm:NAME needs the name of an encoder in timm; received {name}: {error}"
+        ) from None
 
 
 def load_start(network: nn.Module, name: str, weights: str) -> None:
@@ -113,6 +189,8 @@ def load_start(network: nn.Module, name: str, weights: str) -> None:
         _load_into(network, read_weights(Path(weights)), weights)
     elif name == "efficientnet_lite0":
         _load_by_order(network, _packaged_lite0())
+    elif name.startswith(TIMM):
+        _load_into(network, _timm_weights(name), f"timm's weights of {name}")
     else:
         _load_into(network, _torchvision_weights(name), f"torchvision's ImageNet weights of {name}")
 
@@ -197,4 +275,14 @@ def _torchvision_weights(name: str) -> Weights:
             f"torchvision's ImageNet weights of {name} could not be fetched ({error}): "
             "give a file by --weights FILE, use --weights none, or the encoder efficientnet_lite0, "
             "whose weights are installed"
+        ) from None
+
+
+def _timm_weights(name: str) -> Weights:
+    try:
+        return cast(Weights, _timm_network(name, pretrained=True).state_dict())
+    except Exception as error:  # noqa: BLE001  the hub's client raises many kinds, and each means the same here
+        raise UsageError(
+            f"timm's weights of {name} could not be fetched ({type(error).__name__}): "
+            "give a file by --weights FILE, or use --weights none"
         ) from None

@@ -11,6 +11,8 @@ from catalog.store import DEFAULT_STORE
 
 Device = Literal["auto", "cpu", "gpu"]
 """Where to compute; "auto" takes a GPU where there is one."""
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Of the network's arithmetic in training; weights, loss and optimiser are float32 always."""
 
 
 def require(condition: bool, rule: str, received: object, remedy: str) -> None:
@@ -69,7 +71,8 @@ class TrainConfig:
     resume: bool = False
     """Go on with the run of that name (default: the newest), which was interrupted."""
     encoder: str = "efficientnet_lite0"
-    """Backbone: efficientnet_lite0, resnet18, resnet34, resnet50, mobilenet_v3_small or mobilenet_v3_large."""
+    """Backbone: efficientnet_lite0, resnet10_narrow, resnet18, resnet34, resnet50, mobilenet_v3_small,
+    mobilenet_v3_large, or timm:NAME for any image encoder of timm."""
     weights: str = "imagenet"
     """Where to start: "imagenet", "none" (random), or a file of weights (.safetensors, or .pt read as weights only)."""
     epochs: int = 0
@@ -78,12 +81,20 @@ class TrainConfig:
     """Views that a run with --epochs 0 shows in all."""
     batch_size: int = 128
     """Photos in a batch (each repels all others); shrinks for small catalogs."""
+    chunk_size: int = 0
+    """Photos that go through the network at once; the batch's loss stays whole (GradCache). 0: the whole batch."""
+    balance: str = ""
+    """A column of the table: photos are drawn so that each of its values is seen equally often; empty: each photo
+    once an epoch."""
     image_size: int = 224
     """Side of the input when embedding and searching, in pixels."""
-    centre_crop: float = 0.875
+    centre_crop: float = 1.0
     """Part of the photo's short side that is looked at when embedding and searching."""
     views: ViewConfig = field(default_factory=ViewConfig)
     """How views are made."""
+    pooling: Literal["auto", "avg", "gem"] = "auto"
+    """How the backbone's feature map becomes one vector: avg (mean), gem (generalised mean, which favours strong
+    activations), auto: gem if pretrained and the encoder allows it."""
     head: Literal["auto", "linear", "mlp"] = "auto"
     """Projection head: linear (begun as a PCA of the start's features), mlp (random), auto: linear if pretrained."""
     pca_power: float = 0.0
@@ -97,16 +108,32 @@ class TrainConfig:
     """Weight of the term that keeps the pretrained start's similarities; 0 leaves it out, as does a random start."""
     freeze_norms: Literal["auto", "yes", "no"] = "auto"
     """Keep batch norms as the start has them; auto: yes where the start is pretrained."""
-    optimizer: Literal["adamw"] = "adamw"
-    """The optimiser: Adam with decoupled weight decay."""
+    optimizer: Literal["adam", "adamw", "sgd", "lars"] = "adamw"
+    """adam, adamw (decoupled weight decay), sgd (Nesterov momentum) or lars (large batches from a random start)."""
+    momentum: float = 0.9
+    """Of sgd and lars."""
     learning_rate: float = 1e-4
     """Highest learning rate of the backbone."""
     head_learning_rate: float = 1e-4
     """Highest learning rate of the projection head."""
+    rate_scaling: Literal["none", "linear", "sqrt"] = "none"
+    """How both learning rates grow with the batch of B photos: none, linear (x B / 256) or sqrt (x root of B)."""
+    clip_norm: float = 0.0
+    """Gradients longer than this are shortened to it; 0: as they are."""
+    precision: Precision = "auto"
+    """auto: bfloat16 on a GPU, and on a CPU that computes in it where the encoder gains by it."""
+    compile: bool = False
+    """Compile the network (torch.compile): pays on a GPU, for long runs."""
     weight_decay: float = 1e-6
     """Weight decay (SimCLR, 2.2); biases and norms are spared."""
     warmup: float = 0.1
     """Part of all steps during which the learning rate climbs; a cosine then takes it to zero."""
+    knn_column: str = ""
+    """A column of labels: how often a photo's nearest others share its label is logged; never trained on."""
+    knn_every: int = 5
+    """Epochs between two such probes; the last epoch has one too."""
+    workers: int = 0
+    """Threads that make views ahead of the network; 0 makes them in its turn. The result is the same to the bit."""
     pixels_side: int = 224
     """Side of the decoded photos that are kept in the store for training."""
     seed: int = 0
@@ -122,6 +149,11 @@ class TrainConfig:
         require(self.projection_dim >= 2, "--projection-dim must be at least 2", self.projection_dim, "try 256")
         require(-1 <= self.pca_power <= 1, "--pca-power must lie in -1 to 1", self.pca_power, "try 0 or 0.5")
         require(self.keep_start >= 0, "--keep-start must not be negative", self.keep_start, "0 leaves the term out")
+        require(self.chunk_size >= 0, "--chunk-size must not be negative", self.chunk_size, "0 takes the batch whole")
+        require(0 <= self.momentum < 1, "--momentum must lie in 0 to below 1", self.momentum, "try 0.9")
+        require(self.clip_norm >= 0, "--clip-norm must not be negative", self.clip_norm, "0 leaves gradients alone")
+        require(self.knn_every >= 1, "--knn-every must be at least 1", self.knn_every, "try 5")
+        require(0 <= self.workers <= 64, "--workers must lie in 0 to 64", self.workers, "try 2")
         require(self.learning_rate > 0, "--learning-rate must be above 0", self.learning_rate, "try 1e-4")
         require(
             self.head_learning_rate > 0, "--head-learning-rate must be above 0", self.head_learning_rate, "try 1e-4"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from training.backbones import build_backbone
+from training.checkpoint import CheckpointHeader, load_checkpoint
 from training.folding import fold_norms
 from training.heads import LinearHead, MLPHead
 from training.spec import EncoderSpec
@@ -36,7 +38,7 @@ class Encoder(nn.Module):
     def __init__(self, spec: EncoderSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.backbone = build_backbone(spec.backbone, small_stem=spec.small_stem)
+        self.backbone = build_backbone(spec.backbone, small_stem=spec.small_stem, pooling=spec.pooling)
         if spec.folded_norms:
             fold_norms(self.backbone.eval())
         self.head: nn.Module = nn.Identity()
@@ -71,3 +73,15 @@ class Indexed(nn.Module):
         layers = self.encoder(photos.permute(0, 3, 1, 2).float())
         output: Tensor = getattr(layers, self.encoder.spec.layer)
         return output
+
+
+def load_encoder(path: Path) -> tuple[Encoder, CheckpointHeader]:
+    """The encoder of a checkpoint, on the CPU, ready to encode.
+
+    Raises:
+        VersionError: see `training.checkpoint.read_header`.
+    """
+    checkpoint = load_checkpoint(path)
+    encoder = Encoder(checkpoint.header.spec)
+    encoder.load_state_dict(dict(checkpoint.weights))
+    return encoder.eval(), checkpoint.header

@@ -20,6 +20,7 @@ from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path
 from catalog.progress import progress
 from catalog.records import RecordFile
+from training.say import Say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +67,14 @@ def _decode(photo: CatalogPhoto, side: int) -> bytes | None:
         return None
 
 
-def fill_pixels(folder: Path, photos: Sequence[CatalogPhoto], side: int) -> Pixels:
+def fill_pixels(folder: Path, photos: Sequence[CatalogPhoto], side: int, say: Say) -> Pixels:
     """Decode the photos that are not in the cache yet, and map the cache.
 
     Args:
         folder: the store's pixels/.
         photos: distinct in content.
         side: of the squares, in pixels.
+        say: is told how much will be written, before it is.
 
     Raises:
         LookalikeError: the disk has too little room for what has to be written.
@@ -80,6 +82,8 @@ def fill_pixels(folder: Path, photos: Sequence[CatalogPhoto], side: int) -> Pixe
     cache = RecordFile(folder, str(side), side * side * 3)
     missing = [photo for photo in photos if photo.sha256 not in cache.rows]
     cache.check_space(len(missing), "decoded pixels", "free some, lower --pixels-side, or put the store elsewhere")
+    if missing:
+        say(f"decoding {len(missing)} photos once, {len(missing) * side * side * 3 / 1e6:.0f} MB in {folder}")
     decoded = map_in_order(lambda photo: _decode(photo, side), missing, workers=default_workers())
     with cache.appending() as writer:
         for photo, record in progress(zip(missing, decoded, strict=True), total=len(missing), description="decoding"):

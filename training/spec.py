@@ -10,6 +10,9 @@ from catalog.errors import UsageError
 Layer = Literal["backbone", "first", "projection"]
 """Which output is indexed: the backbone's features h, the first head layer, or the projection z."""
 
+Pooling = Literal["avg", "gem"]
+"""How a backbone's feature map becomes one vector: the mean, or the generalised mean of power 3 (arXiv 1711.02512)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSpec:
@@ -31,6 +34,8 @@ class EncoderSpec:
     """Subtracted from the 0 … 255 values, per channel."""
     std: tuple[float, float, float]
     """What the difference is divided by, per channel."""
+    pooling: Pooling = "avg"
+    """How the feature map is pooled into h."""
     small_stem: bool = False
     """3x3 stem without max-pooling, for images of at most 64 px (SimCLR, appendix B.9)."""
     folded_norms: bool = False

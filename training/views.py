@@ -97,18 +97,24 @@ def centre(part: float, aspect: float) -> ViewParameters:
 
 
 def draw_batch(
-    config: ViewConfig, aspects: Floats, places: npt.NDArray[np.int64], seed: int, epoch: int, view: int
+    config: ViewConfig,
+    aspects: Floats,
+    places: npt.NDArray[np.int64],
+    seed: int,
+    epoch: int,
+    views: npt.NDArray[np.int64],
 ) -> list[ViewParameters]:
     """Parameters of one view of each photo in a batch.
 
     Args:
         aspects: width / height of each photo, (B,).
-        places: which photos of the catalog they are, (B,): names the generators.
-        view: 0 or 1.
+        places: which photos of the catalog they are, (B,).
+        views: number of each one's view in the epoch, (B,): 0 or 1, and upward where a photo comes again. With seed,
+            epoch and place it names the generator.
     """
     return [
-        draw(config, float(aspect), generator(seed, epoch, int(place), view))
-        for aspect, place in zip(aspects, places, strict=True)
+        draw(config, float(aspect), generator(seed, epoch, int(place), int(view)))
+        for aspect, place, view in zip(aspects, places, views, strict=True)
     ]
 
 

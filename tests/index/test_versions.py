@@ -25,7 +25,7 @@ from index.loading import load_current, load_version
 from index.status import list_versions, prune_versions, rollback, status
 from index.versions import CONTENT_FILES, current_id, version_folders
 from tests.small_run import leave_run
-from training.train import load_encoder
+from training.encoder import load_encoder
 
 MakeStore = Callable[[int], Store]
 

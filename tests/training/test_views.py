@@ -69,8 +69,8 @@ def test_crop_equals_torchvisions(squares: Tensor) -> None:
 
 def test_views_of_one_batch_are_drawn_independently() -> None:
     config = ViewConfig(jitter=1.0, blur=1.0)
-    drawn = draw_batch(config, np.ones(400), np.arange(400), seed=1, epoch=2, view=0)
-    other = draw_batch(config, np.ones(400), np.arange(400), seed=1, epoch=2, view=1)
+    drawn = draw_batch(config, np.ones(400), np.arange(400), 1, 2, np.zeros(400, np.int64))
+    other = draw_batch(config, np.ones(400), np.arange(400), 1, 2, np.ones(400, np.int64))
     for name in ("crop", "factors", "blur"):
         assert len({getattr(view, name) for view in drawn}) == 400
         assert all(getattr(a, name) != getattr(b, name) for a, b in zip(drawn, other, strict=True))
@@ -81,10 +81,10 @@ def test_views_of_one_batch_are_drawn_independently() -> None:
 
 def test_a_view_is_a_function_of_its_name() -> None:
     config = ViewConfig()
-    alone = draw_batch(config, np.array([1.5]), np.array([7]), seed=1, epoch=0, view=1)[0]
-    among = draw_batch(config, np.full(9, 1.5), np.arange(9), seed=1, epoch=0, view=1)[7]
+    alone = draw_batch(config, np.array([1.5]), np.array([7]), 1, 0, np.array([1]))[0]
+    among = draw_batch(config, np.full(9, 1.5), np.arange(9), 1, 0, np.ones(9, np.int64))[7]
     assert alone == among
-    assert alone != draw_batch(config, np.array([1.5]), np.array([7]), seed=1, epoch=1, view=1)[0]
+    assert alone != draw_batch(config, np.array([1.5]), np.array([7]), 1, 1, np.array([1]))[0]
 
 
 @pytest.mark.parametrize("aspect", [0.6, 1.0, 1.7])

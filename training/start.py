@@ -1,0 +1,145 @@
+"""The encoder before its first step: architecture, starting weights, and a head begun from the start's own features."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from catalog.errors import UsageError
+from training.backbones import SMALL_IMAGE, find_backbone, load_start
+from training.checkpoint import Checkpoint, CheckpointHeader
+from training.config import TrainConfig
+from training.encode_photos import encode_photos
+from training.encoder import Encoder
+from training.folding import fold_norms
+from training.heads import LinearHead, begin_as_pca
+from training.photos import TrainingPhotos
+from training.spec import EncoderSpec
+
+
+def encoder_spec(config: TrainConfig) -> EncoderSpec:
+    """The encoder that a run's settings describe, "auto" resolved.
+
+    Raises:
+        UsageError: there is no such backbone, or the settings do not go together.
+    """
+    backbone = find_backbone(config.encoder)
+    pretrained = config.weights != "none"
+    linear = config.head == "linear" or (config.head == "auto" and pretrained)
+    if config.freeze_norms == "yes" and not pretrained:
+        raise UsageError("--freeze-norms yes needs a pretrained start; received --weights none: use --freeze-norms no")
+    pooling = config.pooling
+    if pooling == "auto":
+        pooling = "gem" if pretrained and backbone.has_gem else "avg"
+    return EncoderSpec(
+        backbone=backbone.name,
+        feature_dim=backbone.feature_dim,
+        image_size=config.image_size,
+        centre_crop=config.centre_crop,
+        mean=backbone.mean,
+        std=backbone.std,
+        pooling=pooling,
+        small_stem=backbone.has_small_stem and not pretrained and config.views.size <= SMALL_IMAGE,
+        folded_norms=norms_are_frozen(config) and backbone.can_fold,
+        hidden_dim=0 if linear else backbone.feature_dim,
+        projection_dim=min(config.projection_dim, backbone.feature_dim),
+        layer="projection",
+    )
+
+
+def norms_are_frozen(config: TrainConfig) -> bool:
+    """Whether batch norms stay as the start has them."""
+    return config.freeze_norms == "yes" or (config.freeze_norms == "auto" and config.weights != "none")
+
+
+def start_encoder(config: TrainConfig) -> Encoder:
+    """The encoder with its starting weights; the head is still random, drawn by the seed.
+
+    Raises:
+        UsageError: see `encoder_spec`; or the weights cannot be had.
+    """
+    spec = encoder_spec(config)
+    torch.manual_seed(config.seed)
+    encoder = Encoder(replace(spec, folded_norms=False))
+    load_start(encoder.backbone, config.encoder, config.weights)
+    if spec.folded_norms:
+        fold_norms(encoder.backbone.eval())
+    encoder.spec = spec
+    return encoder.to(memory_format=torch.channels_last)
+
+
+def begin_head(encoder: Encoder, config: TrainConfig, photos: TrainingPhotos, device: torch.device) -> Tensor | None:
+    """Begin a linear head as a PCA of the start's features, in place.
+
+    The features are taken at the size of searching, not of a training view: a better start and a better teacher.
+
+    Returns:
+        The similarities to keep, as one row per photo: (N, T), centred, of unit norm; None where none are kept.
+    """
+    if config.weights == "none" or not (isinstance(encoder.head, LinearHead) or config.keep_start > 0):
+        return None
+    encoder.eval()
+    features = encode_photos(
+        lambda pixels: encoder.backbone(encoder.normalise(pixels)),
+        photos,
+        np.arange(len(photos)),
+        side=config.image_size,
+        centre_crop=config.centre_crop,
+        device=device,
+        description="the start's features",
+    )
+    if isinstance(encoder.head, LinearHead):
+        begin_as_pca(encoder.head, features, config.pca_power)
+        features = encoder.head(features).detach()
+    return functional.normalize(features - features.mean(dim=0), dim=1) if config.keep_start else None
+
+
+@torch.no_grad()
+def moved(encoder: Encoder, start: Encoder) -> float:
+    """How far a backbone is from its start: length of the change of all its weights, relative to their length then."""
+    change, length = 0.0, 0.0
+    before = dict(start.backbone.named_parameters())
+    for name, weight in encoder.backbone.named_parameters():
+        origin = before[name].to(weight.device)
+        change += float((weight - origin).double().square().sum())
+        length += float(origin.double().square().sum())
+    return math.sqrt(change / max(length, 1e-30))
+
+
+def untrained(
+    name: str = "efficientnet_lite0",
+    *,
+    image_size: int = 224,
+    centre_crop: float = 1.0,
+    weights: str = "imagenet",
+    seed: int = 0,
+) -> Checkpoint:
+    """A start as a checkpoint without a head: its backbone's features, pooled as it was made, are what is indexed.
+
+    Args:
+        weights: "imagenet", "none" (random, drawn by the seed), or a file.
+
+    Raises:
+        UsageError: there is no such backbone, or its weights cannot be had.
+    """
+    backbone = find_backbone(name)
+    spec = EncoderSpec(
+        backbone=backbone.name,
+        feature_dim=backbone.feature_dim,
+        image_size=image_size,
+        centre_crop=centre_crop,
+        mean=backbone.mean,
+        std=backbone.std,
+        layer="backbone",
+    )
+    torch.manual_seed(seed)
+    encoder = Encoder(spec)
+    load_start(encoder.backbone, name, weights)
+    called = "random" if weights == "none" else weights
+    header = CheckpointHeader(spec=spec, name=called, finished=True, epoch=0, manifest_fingerprint="")
+    return Checkpoint(header=header, weights=encoder.state_dict())

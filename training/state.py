@@ -1,0 +1,118 @@
+"""All that changes in a run from step to step, and how it is saved so that the run can go on to the bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from catalog import atomic
+from catalog.errors import LookalikeError, UsageError
+from training.config import TrainConfig, ViewConfig
+from training.encoder import Encoder
+from training.optimizers import build_optimizer, scaled_learning_rate
+from training.photos import TrainingPhotos
+from training.runs import Run
+from training.spec import EncoderSpec
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """All that changes from step to step; saved, it lets a run go on as if it had never stopped."""
+
+    encoder: Encoder
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    """Epochs done."""
+    batch: int = 0
+    """Batches done in the epoch at hand."""
+    step: int = 0
+    """Batches done in all."""
+    start_features: Tensor | None = None
+    """The pretrained start's view of every photo: (N, T), centred, unit norm; None where it is not to be kept."""
+    pending: dict[str, list[float]] = field(default_factory=dict)
+    """Numbers of the steps since the last logged row."""
+    row: dict[str, float] = field(default_factory=dict)
+    """The last logged row."""
+
+
+def new_optimizer(encoder: Encoder, config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimiser of a run; backbone and head have learning rates of their own."""
+    rates = [
+        scaled_learning_rate(config.rate_scaling, base, config.batch_size)
+        for base in (config.learning_rate, config.head_learning_rate)
+    ]
+    parts = list(zip((encoder.backbone, encoder.head), rates, strict=True))
+    return build_optimizer(config.optimizer, parts, weight_decay=config.weight_decay, momentum=config.momentum)
+
+
+def save_resume(run: Run, config: TrainConfig, photos: TrainingPhotos, state: State) -> None:
+    """Replace the run's resume state, atomically."""
+    content: dict[str, Any] = {
+        "config": config.to_json(),
+        "spec": state.encoder.spec.to_json(),
+        "fingerprint": photos.fingerprint,
+        "photos": len(photos),
+        "weights": state.encoder.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "start_features": state.start_features,
+        "epoch": state.epoch,
+        "batch": state.batch,
+        "step": state.step,
+        "pending": state.pending,
+        "row": state.row,
+    }
+    with atomic.replacing(run.resume_file) as temporary:
+        torch.save(content, temporary)
+
+
+def load_resume(run: Run) -> dict[str, Any]:
+    """The saved content, read as data only: no code in it is run.
+
+    Raises:
+        LookalikeError: it cannot be read.
+    """
+    try:
+        content: dict[str, Any] = torch.load(run.resume_file, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001  torch raises many kinds; whatever it is, the state cannot be used
+        raise LookalikeError(
+            f'the state of {run.name} cannot be read ({type(error).__name__}): start a new run with "lookalike train"'
+        ) from None
+    return content
+
+
+def resumed_config(values: dict[str, Any]) -> TrainConfig:
+    """The settings of a run as `TrainConfig.to_json` wrote them."""
+    return TrainConfig(**{**values, "store": Path(values["store"]), "views": ViewConfig(**values["views"])})
+
+
+def restore(resumed: dict[str, Any], config: TrainConfig, photos: TrainingPhotos, device: torch.device) -> State:
+    """The state that was saved.
+
+    Raises:
+        UsageError: it was saved for other photos than these.
+    """
+    if (photos.fingerprint, len(photos)) != (resumed["fingerprint"], resumed["photos"]):
+        raise UsageError(
+            f"--resume needs the photos the run began with ({resumed['photos']}); the catalog has changed since: "
+            'start a new run with "lookalike train"'
+        )
+    encoder = Encoder(EncoderSpec.from_json(resumed["spec"]))
+    encoder.load_state_dict(resumed["weights"])
+    encoder = encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = new_optimizer(encoder, config)
+    optimizer.load_state_dict(resumed["optimizer"])
+    features = resumed["start_features"]
+    return State(
+        encoder=encoder,
+        optimizer=optimizer,
+        epoch=resumed["epoch"],
+        batch=resumed["batch"],
+        step=resumed["step"],
+        start_features=None if features is None else features.to(device),
+        pending=resumed["pending"],
+        row=resumed["row"],
+    )

@@ -1,0 +1,174 @@
+"""One step of SimCLR: two views of each photo of a batch, their projections, the loss, its gradient.
+
+Shapes: B photos in a batch, V the side of a view, D the width of a projection.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from catalog.errors import TrainingError
+from training.config import Precision, TrainConfig
+from training.device import autocast
+from training.grad_cache import grad_cache_step
+from training.nt_xent import nt_xent
+from training.photos import TrainingPhotos
+from training.random_streams import epoch_order
+from training.relational import relational_loss
+from training.sampling import weighted_epoch_order
+from training.start import norms_are_frozen
+from training.state import State
+from training.views import draw_batch, make_views
+
+COLLAPSED_SPREAD = 1e-4
+"""Below this spread of unit vectors (1 - |mean|²) all photos have become the same to the encoder."""
+
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Photos of one step, B of them, none twice."""
+
+    places: Places
+    """Which of the run's photos, (B,)."""
+    repeats: Places
+    """How often each came before in the same epoch (0 unless photos are weighted), (B,): names its views."""
+
+
+class StepLoss(NamedTuple):
+    """What a step minimises, and the numbers to log."""
+
+    loss: Tensor
+    numbers: dict[str, float]
+
+
+def epoch_batches(config: TrainConfig, weights: npt.NDArray[np.float64] | None, count: int, epoch: int) -> list[Batch]:
+    """The batches of an epoch, all of nearly equal size; without weights each photo is in one of them.
+
+    Args:
+        weights: how often photos are drawn, in proportion, (count,); None: each once.
+        count: photos of the run.
+    """
+    batches = batches_per_epoch(config, count)
+    if weights is None:
+        order = epoch_order(count, config.seed, epoch)
+        return [Batch(places, np.zeros_like(places)) for places in np.array_split(order, batches)]
+    order = weighted_epoch_order(weights, config.seed, epoch)
+    repeats, seen = np.zeros_like(order), np.zeros(count, np.int64)
+    for position, place in enumerate(order):
+        repeats[position] = seen[place]
+        seen[place] += 1
+    drawn = zip(np.array_split(order, batches), np.array_split(repeats, batches), strict=True)
+    return [_without_doubles(places, times) for places, times in drawn]
+
+
+def batches_per_epoch(config: TrainConfig, count: int) -> int:
+    """How many steps an epoch over `count` photos has."""
+    return max(1, round(count / config.batch_size))
+
+
+def _without_doubles(places: Places, repeats: Places) -> Batch:
+    """A photo beside itself in a batch would be repelled by itself."""
+    _, first = np.unique(places, return_index=True)
+    first.sort()
+    return Batch(places[first], repeats[first])
+
+
+def views_of(config: TrainConfig, photos: TrainingPhotos, batch: Batch, epoch: int, device: torch.device) -> Tensor:
+    """Two views of each photo of a batch: float32 (2B, 3, V, V) of 0 … 255, channels last, all first views before."""
+    squares = torch.from_numpy(photos.pixels.take(batch.places)).to(device)
+    aspects = photos.aspects[batch.places]
+    views = [
+        make_views(
+            squares,
+            draw_batch(config.views, aspects, batch.places, config.seed, epoch, view + 2 * batch.repeats),
+            config.views.size,
+        )
+        for view in (0, 1)
+    ]
+    return torch.cat(views).contiguous(memory_format=torch.channels_last)
+
+
+def take_step(
+    config: TrainConfig, state: State, network: torch.nn.Module, batch: Batch, images: Tensor, precision: Precision
+) -> None:
+    """One optimiser step on one batch; its numbers go to `state.pending`.
+
+    Args:
+        network: the state's encoder, perhaps compiled.
+        images: the batch's views, see `views_of`.
+        precision: "float32" or "bfloat16".
+
+    Raises:
+        TrainingError: the loss is not finite, or the embedding has collapsed; no weight has been changed.
+    """
+    begun = time.monotonic()
+    state.encoder.train()
+    if norms_are_frozen(config):
+        state.encoder.backbone.eval()  # dropout and stochastic depth stay out, too
+
+    def encode(chunk: Tensor) -> Tensor:
+        with autocast(images.device, precision):
+            projections: Tensor = network(chunk).projection
+        return projections.float()
+
+    def loss_of(projections: Tensor) -> StepLoss:
+        return _loss(config, state, batch.places, projections)
+
+    state.optimizer.zero_grad()
+    rows = 2 * config.chunk_size or len(images)
+    result = grad_cache_step(encode, torch.split(images, rows), loss_of)
+    if config.clip_norm:
+        torch.nn.utils.clip_grad_norm_(state.encoder.parameters(), config.clip_norm)
+    state.optimizer.step()
+    for name, value in result.numbers.items():
+        state.pending.setdefault(name, []).append(value)
+    state.pending.setdefault("step_seconds", []).append(time.monotonic() - begun)
+
+
+def _loss(config: TrainConfig, state: State, places: Places, projections: Tensor) -> StepLoss:
+    """NT-Xent over the whole batch, and what keeps the start's similarities; from (2B, D) projections."""
+    first, second = projections.chunk(2)
+    contrast = nt_xent(first, second, config.temperature)
+    loss = contrast.loss
+    numbers = {
+        "nt_xent": float(contrast.loss.detach()),
+        "contrastive_accuracy": float(contrast.accuracy),
+        "spread": _spread(projections.detach()),
+        "learning_rate": float(state.optimizer.param_groups[0]["lr"]),
+    }
+    if state.start_features is not None:
+        kept = relational_loss(first, second, state.start_features[places])
+        loss = loss + config.keep_start * kept
+        numbers["keep_start"] = float(kept.detach())
+    numbers["loss"] = float(loss.detach())
+    _check(numbers, len(places), state.step + 1)
+    return StepLoss(loss, numbers)
+
+
+@torch.no_grad()
+def _spread(projections: Tensor) -> float:
+    """How widely unit vectors spread: 1 - |mean|², 0 when all are the same, near 1 when they fill the sphere."""
+    return 1.0 - float(functional.normalize(projections, dim=1).mean(dim=0).square().sum())
+
+
+def _check(numbers: dict[str, float], photo_count: int, step: int) -> None:
+    """Stop a run that can no longer learn; the last checkpoint stays as it is."""
+    remedy = "the last good checkpoint is kept; lower --learning-rate, or raise --temperature"
+    if not math.isfinite(numbers["loss"]):
+        raise TrainingError(f"the loss must be finite; at step {step} it is {numbers['loss']}: {remedy}")
+    if photo_count > 2 and numbers["spread"] < COLLAPSED_SPREAD:
+        raise TrainingError(
+            f"the embedding collapsed: at step {step} the spread of the batch is {numbers['spread']:.1e} "
+            f"(below {COLLAPSED_SPREAD:.0e} all photos look the same to it): {remedy}"
+        )
