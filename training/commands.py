@@ -9,4 +9,9 @@ COMMANDS = {
         function="training.train:train",
         presets="training.config:PRESETS",
     ),
+    "evaluate": Command(
+        help="how good a run's embedding is, with labels and without; against its start",
+        config="training.evaluation.config:EvaluateConfig",
+        function="training.evaluation.evaluate:evaluate",
+    ),
 }

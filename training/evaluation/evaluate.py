@@ -1,0 +1,222 @@
+"""`evaluate`: how good a run's embedding is, layer by layer, against what a user could pick instead."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from catalog import atomic
+from catalog.errors import LookalikeError, UsageError
+from catalog.manifest import Manifest
+from catalog.progress import progress
+from catalog.store import Store
+from training.device import choose_device
+from training.encoder import load_encoder
+from training.evaluation.answers_picture import draw_answers
+from training.evaluation.config import EvaluateConfig
+from training.evaluation.label_free import altered_copies, check_label_free, sample_by_content
+from training.evaluation.linear_probe import LinearProbe, linear_probe
+from training.evaluation.measures import Measures, table, verdict
+from training.evaluation.photos import (
+    GalleryPhoto,
+    QueryPhoto,
+    gallery_photos,
+    prepared_gallery,
+    prepared_queries,
+    query_photos,
+)
+from training.evaluation.pictures import draw_confusion, draw_curves
+from training.evaluation.ranking import Floats
+from training.evaluation.representation import measure_representation
+from training.evaluation.retrieval import find_category, find_original
+from training.evaluation.subjects import BACKBONE, IMAGENET, all_subjects, embed_all
+from training.memory import keep_freed_memory
+from training.preprocess import decode_size, preprocess
+from training.runs import Run, find_run, newest_finished
+from training.say import Say
+
+PROBE_PART = 0.2
+"""Part of the catalog's photos that tests the linear probe where there are no queries, drawn by label."""
+MOST_LABELS = 200
+"""Columns of more labels are no categories: the linear probe is left out."""
+
+Vectors = Mapping[str, Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What an evaluation found."""
+
+    run: str
+    lines: tuple[str, ...]
+    """The table and the verdict, for people."""
+    figures: Mapping[str, Any]
+    """Everything, as it stands in evaluation.json."""
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def evaluate(config: EvaluateConfig, say: Say = print) -> Evaluation:
+    """Measure a run's layers and the baselines; leave evaluation.json and pictures in the run's folder.
+
+    Raises:
+        UsageError: no such run, column or queries.
+        LookalikeError: fewer than 2 photos can be read.
+    """
+    begun = time.monotonic()
+    store = Store.open(config.store)
+    device = choose_device(config.device)
+    keep_freed_memory()
+    with store.writing("lookalike evaluate"):
+        run = _chosen_run(store, config)
+        encoder, header = load_encoder(run.checkpoint_file)
+        spec = header.spec
+        root = Path(store.read_catalog()["root"])
+        asked = query_photos(config)
+        wanted = gallery_photos(root, Manifest.read(store.manifest_file), config)
+        say(f"evaluating {run.name}: {len(wanted)} photos, {len(asked) or 'no'} queries of their own")
+        prepare, fit = partial(preprocess, spec=spec), decode_size(spec)
+        subjects = all_subjects(encoder, device)
+        gallery, vectors = embed_all(
+            progress(prepared_gallery(wanted, prepare, fit), total=len(wanted), description="encoding"), subjects
+        )
+        if len(gallery) < 2:
+            raise LookalikeError(f'{len(gallery)} of {len(wanted)} photos can be read: run "lookalike scan" to see why')
+        sample = sample_by_content(gallery, config.altered)
+        copies_of, copies = _embed_copies(sample, prepare, subjects)
+        queries, query_vectors = embed_all(
+            progress(prepared_queries(asked, prepare, fit), total=len(asked), description="encoding queries"), subjects
+        )
+        measures = {
+            name: _measure(name, gallery, vectors[name], copies_of, copies[name], queries, query_vectors.get(name))
+            for name in _in_order(vectors)
+        }
+        indexed = spec.layer
+        differences = measures[indexed].better_than(measures[IMAGENET])
+        lines = [*table(measures, indexed), ""]
+        lines += [f"{indexed} minus {IMAGENET}, {name}: {value}" for name, value in differences.items()]
+        lines.append(verdict(differences["original recall@1"]))
+        lines.append(measures[indexed].representation.verdict)
+        figures = {
+            "run": run.name,
+            "encoder": spec.to_json(),
+            "labels": config.labels,
+            "queries": None if config.queries is None else config.queries.name,
+            "indexed": indexed,
+            "embeddings": {name: one.figures() for name, one in measures.items()},
+            "indexed_minus_imagenet_start": {name: value.to_json() for name, value in differences.items()},
+            "seconds": round(time.monotonic() - begun, 1),
+        }
+        lines += _leave(run, figures, measures[indexed], gallery, vectors[indexed], queries, query_vectors.get(indexed))
+    return Evaluation(run=run.name, lines=tuple(lines), figures=figures)
+
+
+def _chosen_run(store: Store, config: EvaluateConfig) -> Run:
+    run = find_run(store, config.run) if config.run else newest_finished(store)
+    if run is None or not run.checkpoint_file.exists():
+        raise UsageError('evaluate needs a run with a checkpoint; there is none: run "lookalike train"')
+    return run
+
+
+def _embed_copies(sample: Sequence[GalleryPhoto], prepare: Any, subjects: Any) -> tuple[list[str], Vectors]:
+    """Altered copies of some photos: which photos (their contents), and the vectors, photo by photo."""
+    made = progress(altered_copies(sample, prepare), total=len(sample), description="altered copies")
+    flat = ((photo.sha256, pixels) for photo, copies in made for pixels in copies)
+    contents, vectors = embed_all(flat, subjects)
+    return list(dict.fromkeys(contents)), vectors
+
+
+def _in_order(vectors: Vectors) -> list[str]:
+    """The trained layers from the last to the first, then the baselines."""
+    trained = [name for name in ("projection", "first", BACKBONE) if name in vectors]
+    return trained + [name for name in vectors if name not in trained]
+
+
+def _measure(
+    name: str,
+    gallery: Sequence[GalleryPhoto],
+    vectors: Floats,
+    copies_of: Sequence[str],
+    copies: Floats,
+    queries: Sequence[QueryPhoto],
+    query_vectors: Floats | None,
+) -> Measures:
+    """All figures of one embedding."""
+    contents = np.array([photo.sha256 for photo in gallery])
+    place = {content: row for row, content in enumerate(contents.tolist())}
+    originals = np.repeat(vectors[[place[content] for content in copies_of]], len(copies) // len(copies_of), axis=0)
+    original = check_label_free(copies_of, copies, vectors, contents.tolist())
+    representation = measure_representation(vectors, pairs=(originals, copies))
+    products = np.array([photo.item_id for photo in gallery])
+    product = None
+    if len(set(products.tolist())) < len(products):
+        product = find_original(vectors, vectors, products, products, left_out=(contents, contents))
+    labelled = np.array([row for row, photo in enumerate(gallery) if photo.label is not None], np.int64)
+    if not len(labelled):
+        return Measures(original=original, representation=representation, product=product)
+    labels = np.array([gallery[row].label for row in labelled])
+    known, keys = vectors[labelled], contents[labelled]
+    if query_vectors is None:
+        category = find_category(known, known, labels, labels, left_out=(keys, keys))
+    else:
+        category = find_category(query_vectors, known, np.array([query.label for query in queries]), labels)
+    probe = None
+    if len(set(labels.tolist())) <= MOST_LABELS and name != "first":
+        probe = _probe(known, labels, query_vectors, [query.label for query in queries])
+    return Measures(original=original, representation=representation, category=category, product=product, probe=probe)
+
+
+def _probe(
+    known: Floats, labels: np.ndarray[Any, Any], query_vectors: Floats | None, query_labels: Sequence[str]
+) -> LinearProbe | None:
+    """The linear probe: on the queries, or on a part of the catalog that it did not learn from."""
+    if query_vectors is not None:
+        return linear_probe(known, labels, query_vectors, np.array(query_labels))
+    tested = _held_out(labels)
+    if not tested.any() or len(set(labels[~tested].tolist())) < 2:
+        return None
+    return linear_probe(known[~tested], labels[~tested], known[tested], labels[tested])
+
+
+def _held_out(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """A fifth of each label's photos, spread evenly over their order."""
+    tested = np.zeros(len(labels), np.bool_)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        tested[rows[:: round(1 / PROBE_PART)][: len(rows) // 2]] = True
+    return tested
+
+
+def _leave(
+    run: Run,
+    figures: Mapping[str, Any],
+    indexed: Measures,
+    gallery: Sequence[GalleryPhoto],
+    vectors: Floats,
+    queries: Sequence[QueryPhoto],
+    query_vectors: Floats | None,
+) -> list[str]:
+    """Write figures and pictures into the run's folder; returns a line that names them."""
+    written = ["evaluation.json"]
+    atomic.write_json(run.folder / "evaluation.json", figures)
+    rows = [json.loads(line) for line in run.metrics_file.read_text(encoding="utf-8").splitlines()]
+    if rows:
+        draw_curves(rows, run.folder / "curves.png")
+        written.append("curves.png")
+    if indexed.probe is not None:
+        classification = indexed.probe.classification
+        classification.write_confusion(run.folder / "confusion.csv")
+        draw_confusion(classification.labels, classification.confusion(), run.folder / "confusion.png")
+        written += ["confusion.csv", "confusion.png"]
+    if indexed.category is not None:
+        draw_answers(indexed.category, gallery, vectors, queries, query_vectors, run.folder / "answers.png")
+        written.append("answers.png")
+    return [f"written to {run.folder}: {', '.join(written)}"]
