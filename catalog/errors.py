@@ -7,6 +7,7 @@
     │   └── StoreBusy               another process is writing to the same store
     ├── TrainingError               a run cannot go on (collapsed, non-finite, too few photos)
     ├── VersionError                a version is incomplete, damaged, or made by another encoder
+    ├── WorseEncoder                a new encoder is measurably worse than the one in use
     └── DeviceError                 the asked-for device is not there
 
 A message is one line: the rule, what was received, what to do.
@@ -55,6 +56,10 @@ class TrainingError(LookalikeError):
 
 class VersionError(LookalikeError):
     """A version is incomplete, damaged, or was made by another encoder than the one at hand."""
+
+
+class WorseEncoder(LookalikeError):
+    """A new encoder is measurably worse than the one in use, and is not put into use."""
 
 
 class DeviceError(UsageError):

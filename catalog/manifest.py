@@ -56,6 +56,15 @@ class CatalogItem:
         return str(self.columns.get("title") or self.item_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogPhoto:
+    """A photo to open: where it lies in the catalog and the SHA-256 its bytes had when it was scanned."""
+
+    root: Path
+    path: str
+    sha256: str
+
+
 @dataclass(frozen=True)
 class Manifest:
     """All usable photos of a catalog, as a table of N rows in order of image_id.
@@ -110,6 +119,18 @@ class Manifest:
                 seen.add(sha256)
                 rows.append(row)
         return rows
+
+    def distinct_photos(self, root: Path) -> list[CatalogPhoto]:
+        """The first photo of each distinct content, in the order of `first_rows`.
+
+        Args:
+            root: of the catalog.
+        """
+        columns = self.table.select(["path", "sha256"]).take(self.first_rows).to_pydict()
+        return [
+            CatalogPhoto(root=root, path=path, sha256=sha256)
+            for path, sha256 in zip(columns["path"], columns["sha256"], strict=True)
+        ]
 
     @cached_property
     def product_count(self) -> int:

@@ -23,6 +23,8 @@ class IndexConfig:
     """"trained", or "imagenet" to search before any training."""
     keep: int = 3
     """How many versions stay; the oldest ones beyond that are removed, never the one in use."""
+    force: bool = False
+    """Put the encoder into use even if it is measurably worse than the one in use."""
     device: Device = "auto"
     """Where to embed."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from catalog.errors import LookalikeError
 from catalog.manifest import Manifest
 from catalog.store import Store
 from index.embedder import open_embedder
+from index.encoders import EncoderFiles
 from index.faiss_index import FlatIndex
 from index.loading import load_version, probe_vector
 from index.vectors import Embeddings
@@ -45,21 +47,18 @@ TEMPORARY_PREFIX = ".tmp-"
 SPARE_BYTES = 16 * 2**20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderFiles:
-    """The encoder that made the vectors."""
-
-    checkpoint: Path
-    onnx: Path
-    sha256: str
-    """Of the checkpoint."""
-
-
-def publish(store: Store, items: Manifest, embeddings: Embeddings, encoder: EncoderFiles) -> IndexVersion:
+def publish(
+    store: Store,
+    items: Manifest,
+    embeddings: Embeddings,
+    encoder: EncoderFiles,
+    quality: Mapping[str, Any] | None = None,
+) -> IndexVersion:
     """Make a new version and put it into use. To be called under the store's lock.
 
     Args:
         items: row i describes the photo of vector i.
+        quality: what was measured of the encoder, for the record.
 
     Raises:
         LookalikeError: the disk is full or fails; the version in use stays.
@@ -72,7 +71,7 @@ def publish(store: Store, items: Manifest, embeddings: Embeddings, encoder: Enco
     try:
         with _temporary_folder(store, number) as folder:
             description = _write_files(folder, items, embeddings, encoder, store.read_catalog()["root"])
-            version = replace(description, id=f"{number:04d}-{_short_hash(description)}")
+            version = replace(description, id=f"{number:04d}-{_short_hash(description)}", quality=dict(quality or {}))
             atomic.write_json(folder / DESCRIPTION_FILE, version.to_json())
             atomic.fsync_folder(folder)
             load_version(folder, "cpu")

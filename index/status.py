@@ -75,7 +75,8 @@ def _in_use(store: Store, manifest: Manifest) -> str:
         if version.manifest_fingerprint == manifest.fingerprint
         else '; the catalog has changed since: run "lookalike index"'
     )
-    return describe(version) + behind
+    quality = version.quality.get("warning") or version.quality.get("verdict")
+    return describe(version) + behind + (f"\nencoder    {quality}" if quality else "")
 
 
 def describe(version: IndexVersion) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,8 @@ class IndexVersion:
     """Searches with known answers."""
     probe: tuple[float, ...]
     """The vector of the probe picture (index/probe.py): shows that the encoder still does what it did."""
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    """What the gate measured of the encoder (index/gate.py), and which layer was chosen; empty where nothing was."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for version.json."""

@@ -14,4 +14,9 @@ COMMANDS = {
         config="training.evaluation.config:EvaluateConfig",
         function="training.evaluation.evaluate:evaluate",
     ),
+    "finetune": Command(
+        help="teach a run's encoder a column of labels, so that the index tells them apart",
+        config="training.finetune_config:FinetuneConfig",
+        function="training.finetune:finetune",
+    ),
 }

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from catalog.errors import TrainingError, UsageError
 from catalog.manifest import Manifest
 from catalog.store import Store
-from training.pixels import CatalogPhoto, Pixels, fill_pixels
+from training.pixels import Pixels, fill_pixels
 from training.say import Say
 
 
@@ -49,12 +49,8 @@ def training_photos(store: Store, manifest: Manifest, side: int, say: Say) -> Tr
             'or search with the untrained encoder: "lookalike index --encoder imagenet"'
         )
     root = Path(store.read_catalog()["root"])
-    columns = manifest.table.select(["path", "sha256", "width", "height"]).take(rows).to_pydict()
-    located = [
-        CatalogPhoto(root=root, path=path, sha256=sha256)
-        for path, sha256 in zip(columns["path"], columns["sha256"], strict=True)
-    ]
-    pixels = fill_pixels(store.pixels_dir, located, side, say)
+    columns = manifest.table.select(["width", "height"]).take(rows).to_pydict()
+    pixels = fill_pixels(store.pixels_dir, manifest.distinct_photos(root), side, say)
     lost = len(rows) - len(pixels)
     if len(pixels) < 2:
         raise TrainingError(

@@ -16,20 +16,12 @@ from PIL import Image
 
 from catalog.errors import BadImage
 from catalog.image import decode_photo, read_photo
+from catalog.manifest import CatalogPhoto
 from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path
 from catalog.progress import progress
 from catalog.records import RecordFile
 from training.say import Say
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogPhoto:
-    """A photo to decode: where it lies in the catalog and the SHA-256 its bytes had when it was scanned."""
-
-    root: Path
-    path: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

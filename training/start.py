@@ -137,9 +137,22 @@ def untrained(
         std=backbone.std,
         layer="backbone",
     )
-    torch.manual_seed(seed)
-    encoder = Encoder(spec)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = Encoder(spec)
     load_start(encoder.backbone, name, weights)
     called = "random" if weights == "none" else weights
     header = CheckpointHeader(spec=spec, name=called, finished=True, epoch=0, manifest_fingerprint="")
     return Checkpoint(header=header, weights=encoder.state_dict())
+
+
+def untrained_like(spec: EncoderSpec, *, weights: str = "imagenet") -> Checkpoint:
+    """The start that an encoder is held against: its own backbone's, under the same preprocessing.
+
+    Where ImageNet weights of that backbone cannot be had, those of EfficientNet-Lite0, which are installed, stand in.
+    """
+    size, crop = spec.image_size, spec.centre_crop
+    try:
+        return untrained(spec.backbone, image_size=size, centre_crop=crop, weights=weights)
+    except UsageError:
+        return untrained(image_size=size, centre_crop=crop, weights=weights)

@@ -16,13 +16,13 @@ from PIL import Image
 
 from catalog.errors import BadImage
 from catalog.image import decode_photo, read_photo
+from catalog.manifest import CatalogPhoto
 from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path
 from training.evaluation.alterations import ALTERATIONS, FAMILIES, alter
 from training.evaluation.bootstrap import Estimate, bootstrap_difference, bootstrap_mean
 from training.evaluation.ranking import Floats
 from training.evaluation.retrieval import find_original
-from training.pixels import CatalogPhoto
 
 SIDE = 256
 """Short side, in pixels, to which a larger photo is shrunk before it is altered."""

@@ -14,14 +14,13 @@ from PIL import Image
 from catalog.errors import BadImage, UsageError
 from catalog.files import find_photos
 from catalog.image import decode_photo, read_photo
-from catalog.manifest import Manifest
+from catalog.manifest import CatalogPhoto, Manifest
 from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path, shown
 from catalog.table import TABLE_EXTENSIONS, read_table
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.label_free import sample_by_content
 from training.photos import labels_of
-from training.pixels import CatalogPhoto
 
 Pixels = npt.NDArray[np.uint8]
 

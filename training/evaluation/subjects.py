@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -11,19 +10,17 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from catalog.errors import UsageError
-from training.backbones import BACKBONES, find_backbone
+from training.backbones import find_backbone
 from training.encoder import Encoder
 from training.evaluation.colour_histogram import colour_histogram
 from training.evaluation.ranking import Floats
 from training.folding import fold_norms
 from training.heads import MLPHead
 from training.spec import EncoderSpec
-from training.start import untrained
+from training.start import untrained_like
 
 BACKBONE, FIRST, PROJECTION = "backbone", "first", "projection"
 IMAGENET, RANDOM, COLOURS = "ImageNet start", "random start", "colour histogram"
-DEFAULT_ENCODER = "efficientnet_lite0"
 BATCH = 64
 
 Pixels = npt.NDArray[np.uint8]
@@ -47,23 +44,16 @@ def trained_layers(encoder: Encoder, device: torch.device) -> Embed:
 
 
 def start_features(name: str, spec: EncoderSpec, weights: str, device: torch.device) -> Embed:
-    """An untrained start's features, under the preprocessing of `spec`.
-
-    Where ImageNet weights of its backbone cannot be had, those of EfficientNet-Lite0 stand in: what a user without a
-    network has at hand.
+    """An untrained start's features, under the preprocessing of `spec`; see `training.start.untrained_like`.
 
     Args:
         weights: "imagenet" or "none".
     """
-    size, crop = spec.image_size, spec.centre_crop
-    try:
-        checkpoint = untrained(spec.backbone, image_size=size, centre_crop=crop, weights=weights)
-    except UsageError:
-        checkpoint = untrained(DEFAULT_ENCODER, image_size=size, centre_crop=crop, weights=weights)
+    checkpoint = untrained_like(spec, weights=weights)
     encoder = Encoder(checkpoint.header.spec)
     encoder.load_state_dict(dict(checkpoint.weights))
     encoder.eval()
-    if checkpoint.header.spec.backbone in BACKBONES and find_backbone(checkpoint.header.spec.backbone).can_fold:
+    if find_backbone(checkpoint.header.spec.backbone).can_fold:
         fold_norms(encoder.backbone)
     network = _ready(encoder, device)
 
@@ -81,7 +71,7 @@ def colours(photos: Pixels) -> dict[str, Floats]:
 
 def all_subjects(encoder: Encoder, device: torch.device) -> list[Embed]:
     """The trained encoder's layers and all baselines."""
-    spec = replace(encoder.spec)
+    spec = encoder.spec
     return [
         trained_layers(encoder, device),
         start_features(IMAGENET, spec, "imagenet", device),

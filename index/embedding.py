@@ -1,0 +1,64 @@
+"""Embed photos into an encoder's cache, and read the vectors back: nothing is embedded twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from catalog.errors import BadImage
+from catalog.image import decode_photo, read_photo
+from catalog.manifest import CatalogPhoto
+from catalog.parallel import default_workers, map_in_order
+from catalog.paths import catalog_photo_path
+from catalog.progress import progress
+from catalog.records import RecordFile
+from index.batches import batches
+from index.embedder import Embedder, Pixels
+from index.vectors import Floats
+
+BATCH = 32
+"""Photos that are encoded together."""
+
+
+def embed_missing(photos: Sequence[CatalogPhoto], embedder: Embedder, cache: RecordFile) -> int:
+    """Embed each photo that has no vector yet; returns how many were.
+
+    An interruption keeps the vectors made so far. A photo that cannot be read, or is another than the one scanned, is
+    left out.
+
+    Args:
+        photos: distinct in content.
+
+    Raises:
+        LookalikeError: the disk has too little room.
+    """
+    missing = [photo for photo in photos if photo.sha256 not in cache.rows]
+    cache.check_space(len(missing), "vectors", "free some, or put the store elsewhere")
+    embedded = 0
+
+    def prepare(photo: CatalogPhoto) -> tuple[str, Pixels] | None:
+        try:
+            data = read_photo(catalog_photo_path(photo.root, photo.path))
+            if hashlib.sha256(data).hexdigest() != photo.sha256:
+                return None  # another picture than the one scanned: its vector would be filed under the wrong content
+            return photo.sha256, embedder.prepare(decode_photo(data, fit=embedder.decode_size).image)
+        except BadImage:
+            return None
+
+    prepared = map_in_order(prepare, missing, workers=default_workers())
+    readable = (photo for photo in progress(prepared, total=len(missing), description="embedding") if photo is not None)
+    with cache.appending() as writer:
+        for batch in batches(readable, BATCH):
+            vectors = embedder.embed([pixels for _, pixels in batch])
+            for (key, _), vector in zip(batch, vectors, strict=True):
+                writer.append(key, vector.tobytes())
+            embedded += len(batch)
+    return embedded
+
+
+def read_vectors(cache: RecordFile, keys: Sequence[str], dimension: int) -> Floats:
+    """The cached vectors of some photos: float32 (N, D)."""
+    stored = np.memmap(cache.file, np.float32, "r", shape=(len(cache), dimension))
+    return np.ascontiguousarray(stored[[cache.rows[key] for key in keys]])

@@ -1,0 +1,89 @@
+"""Encoders as files: the checkpoint that an index is built with, and its ONNX graph, exported once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.errors import LookalikeError, VersionError
+from catalog.store import Store
+from index.config import IndexConfig
+from index.versions import CHECKPOINT_FILE, ONNX_FILE, IndexVersion
+from training.runs import find_run, newest_finished
+from training.spec import EncoderSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderFiles:
+    """An encoder's two forms."""
+
+    checkpoint: Path
+    onnx: Path
+    sha256: str
+    """Of the checkpoint."""
+
+
+def chosen_encoder(store: Store, config: IndexConfig) -> EncoderFiles:
+    """The encoder that a build was asked to use.
+
+    Raises:
+        UsageError: no such run.
+        LookalikeError: there is no finished run.
+        VersionError: the run has no checkpoint yet.
+    """
+    if config.encoder == "imagenet":
+        with _untrained() as checkpoint:
+            return _kept(store, checkpoint)
+    run = find_run(store, config.run) if config.run else newest_finished(store)
+    if run is None:
+        raise LookalikeError(
+            'there is no finished training run to index with: run "lookalike train", '
+            'or search with the untrained encoder: "lookalike index --encoder imagenet"'
+        )
+    if not run.checkpoint_file.exists():
+        raise VersionError(f'the run "{run.name}" has no checkpoint yet: go on with it by "lookalike train --resume"')
+    return _kept(store, run.checkpoint_file)
+
+
+def start_encoder_files(store: Store, spec: EncoderSpec) -> EncoderFiles:
+    """The untrained ImageNet start under the preprocessing of a spec; see `training.evaluation.subjects`."""
+    with _untrained(spec) as checkpoint:
+        return _kept(store, checkpoint)
+
+
+def held_encoder(store: Store, version: IndexVersion) -> EncoderFiles:
+    """The encoder that lies in a version."""
+    folder = store.versions_dir / version.id
+    return EncoderFiles(checkpoint=folder / CHECKPOINT_FILE, onnx=folder / ONNX_FILE, sha256=version.encoder_sha256)
+
+
+def _kept(store: Store, checkpoint: Path) -> EncoderFiles:
+    """An encoder in `embeddings/<sha256>/`, with its ONNX graph."""
+    with checkpoint.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    folder = store.embeddings_dir / sha256
+    files = EncoderFiles(checkpoint=folder / "encoder.safetensors", onnx=folder / "encoder.onnx", sha256=sha256)
+    if not files.onnx.exists():
+        from index.encoder_files import export_onnx  # imports torch
+
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(checkpoint, files.checkpoint)
+        export_onnx(files.checkpoint, files.onnx)
+    return files
+
+
+@contextmanager
+def _untrained(spec: EncoderSpec | None = None) -> Iterator[Path]:
+    """The checkpoint file of the ImageNet start, as long as it is needed."""
+    from training.checkpoint import save_checkpoint
+    from training.start import untrained, untrained_like  # imports torch
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "imagenet.safetensors"
+        save_checkpoint(untrained() if spec is None else untrained_like(spec), path)
+        yield path
