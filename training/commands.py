@@ -19,4 +19,9 @@ COMMANDS = {
         config="training.finetune_config:FinetuneConfig",
         function="training.finetune:finetune",
     ),
+    "runs": Command(
+        help="the training runs, compared",
+        config="training.runs_report:RunsConfig",
+        function="training.runs_report:list_runs",
+    ),
 }

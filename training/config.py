@@ -27,34 +27,37 @@ class ViewConfig:
 
     size: int = 128
     """Side of a view, in pixels."""
-    min_area: float = 0.4
+    min_area: float = 0.25
     """Smallest part of the photo's area that a view shows."""
     flip: float = 0.5
     """Probability of mirroring left and right."""
     jitter: float = 0.8
     """Probability of changing the colours at all."""
-    brightness: float = 0.2
+    brightness: float = 0.4
     """Brightness is multiplied by 1 ± this."""
-    contrast: float = 0.2
+    contrast: float = 0.4
     """Contrast is multiplied by 1 ± this."""
-    saturation: float = 0.2
+    saturation: float = 0.3
     """Saturation is multiplied by 1 ± this."""
     hue: float = 0.02
     """Hue is turned by ± this part of the colour circle (0.5 is all of it)."""
-    grey: float = 0.05
+    grey: float = 0.1
     """Probability of losing all colour."""
-    blur: float = 0.2
-    """Probability of a Gaussian blur, of 0.1 to 2 pixels for a view of 224, in proportion for others."""
+    blur: float = 0.5
+    """Probability of a Gaussian blur."""
+    blur_sigma: float = 2.0
+    """Largest standard deviation of the blur, in pixels of a view of 224, in proportion for others; smallest 0.1."""
 
     def __post_init__(self) -> None:
         require(self.size >= 8, "views.size must be at least 8 pixels", self.size, "choose 32 to 256")
-        require(0 < self.min_area <= 1, "views.min_area must be above 0, at most 1", self.min_area, "try 0.4")
+        require(0 < self.min_area <= 1, "views.min_area must be above 0, at most 1", self.min_area, "try 0.25")
         for name in ("flip", "jitter", "grey", "blur"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"views.{name} is a probability, 0 to 1", value, "choose one in that range")
         for name in ("brightness", "contrast", "saturation"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"views.{name} must lie in 0 to 1", value, "choose one in that range")
+        require(self.blur_sigma >= 0.1, "views.blur_sigma must be at least 0.1", self.blur_sigma, "try 2")
         require(0 <= self.hue <= 0.5, "views.hue must lie in 0 to 0.5", self.hue, "choose one in that range")
 
 
@@ -100,11 +103,11 @@ class TrainConfig:
     pca_power: float = 0.0
     """Scale of a linear head's components at the start: 0 plain, above 0 favours what varies most in the catalog
     (kinds of products), below 0 favours details."""
-    projection_dim: int = 256
+    projection_dim: int = 512
     """Width of the projection, the vector that is indexed; at most the width of the backbone's features."""
     temperature: float = 0.1
     """Temperature of NT-Xent."""
-    keep_start: float = 1.0
+    keep_start: float = 2.0
     """Weight of the term that keeps the pretrained start's similarities; 0 leaves it out, as does a random start."""
     freeze_norms: Literal["auto", "yes", "no"] = "auto"
     """Keep batch norms as the start has them; auto: yes where the start is pretrained."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.errors import TrainingError, UsageError
-from catalog.manifest import Manifest
+from catalog.manifest import CatalogPhoto, Manifest
 from catalog.store import Store
 from training.pixels import Pixels, fill_pixels
 from training.say import Say
@@ -27,6 +27,9 @@ class TrainingPhotos:
     """Of the manifest they come from."""
     rows: npt.NDArray[np.int64]
     """Row of each in the manifest, (N,)."""
+
+    located: tuple[CatalogPhoto, ...]
+    """Where each lies, N of them."""
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -50,7 +53,8 @@ def training_photos(store: Store, manifest: Manifest, side: int, say: Say) -> Tr
         )
     root = Path(store.read_catalog()["root"])
     columns = manifest.table.select(["width", "height"]).take(rows).to_pydict()
-    pixels = fill_pixels(store.pixels_dir, manifest.distinct_photos(root), side, say)
+    located = manifest.distinct_photos(root)
+    pixels = fill_pixels(store.pixels_dir, located, side, say)
     lost = len(rows) - len(pixels)
     if len(pixels) < 2:
         raise TrainingError(
@@ -62,7 +66,11 @@ def training_photos(store: Store, manifest: Manifest, side: int, say: Say) -> Tr
         )
     aspects = (np.array(columns["width"]) / np.array(columns["height"]))[pixels.kept]
     return TrainingPhotos(
-        pixels=pixels, aspects=aspects, fingerprint=manifest.fingerprint, rows=np.array(rows, np.int64)[pixels.kept]
+        pixels=pixels,
+        aspects=aspects,
+        fingerprint=manifest.fingerprint,
+        rows=np.array(rows, np.int64)[pixels.kept],
+        located=tuple(located[place] for place in pixels.kept),
     )
 
 

@@ -42,6 +42,11 @@ class Run:
         return self.folder / "metrics.jsonl"
 
     @property
+    def result_file(self) -> Path:
+        """result.json: what a finished run came to."""
+        return self.folder / "result.json"
+
+    @property
     def finished(self) -> bool:
         """Whether the run came to its end."""
         try:

@@ -99,6 +99,12 @@ def views_of(config: TrainConfig, photos: TrainingPhotos, batch: Batch, epoch: i
     return torch.cat(views).contiguous(memory_format=torch.channels_last)
 
 
+def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set each group's learning rate to a part of its highest, see `build_optimizer`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["highest"] * factor
+
+
 def take_step(
     config: TrainConfig, state: State, network: torch.nn.Module, batch: Batch, images: Tensor, precision: Precision
 ) -> None:

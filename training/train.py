@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from catalog.store import Store
 from training.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from training.config import TrainConfig
 from training.device import choose_device, choose_precision
+from training.evaluation.choose_layer import choose_layer
 from training.knn_probe import KnnProbe
 from training.memory import keep_freed_memory
 from training.metrics_log import MetricsLog
@@ -34,7 +35,7 @@ from training.say import Say
 from training.schedule import schedule_factor
 from training.start import begin_head, moved, start_encoder
 from training.state import State, load_resume, new_optimizer, restore, resumed_config, save_resume
-from training.step import Batch, batches_per_epoch, epoch_batches, take_step, views_of
+from training.step import Batch, batches_per_epoch, epoch_batches, set_learning_rate, take_step, views_of
 from training.stopping import StopRequest
 
 SAVE_SECONDS = 600.0
@@ -159,7 +160,7 @@ def _run_epochs(job: Job, state: State, say: Say) -> TrainResult:
             )
             step_begun = time.monotonic()
             for batch, images in shown:
-                _set_learning_rate(state.optimizer, schedule_factor(state.step, steps, config.warmup))
+                set_learning_rate(state.optimizer, schedule_factor(state.step, steps, config.warmup))
                 take_step(config, state, network, batch, images, config.precision)
                 speed = len(images) / (time.monotonic() - step_begun)
                 state.pending.setdefault("views_per_second", []).append(speed)
@@ -181,8 +182,7 @@ def _run_epochs(job: Job, state: State, say: Say) -> TrainResult:
             state.epoch, state.batch = state.epoch + 1, 0
             _end_epoch(job, state, log, say)
             saved = time.monotonic()
-        run.resume_file.unlink(missing_ok=True)
-    return TrainResult(
+    result = TrainResult(
         name=run.name,
         checkpoint=run.checkpoint_file,
         epochs=state.epoch,
@@ -192,6 +192,9 @@ def _run_epochs(job: Job, state: State, say: Say) -> TrainResult:
         loss=state.row["loss"],
         moved=moved(state.encoder, start_encoder(config)),
     )
+    atomic.write_json(run.result_file, {**asdict(result), "checkpoint": run.checkpoint_file.name})
+    run.resume_file.unlink(missing_ok=True)
+    return result
 
 
 def _with_views(job: Job, batches: list[Batch], epoch: int) -> Iterator[tuple[Batch, Tensor]]:
@@ -214,23 +217,23 @@ def _end_epoch(job: Job, state: State, log: MetricsLog, say: Say) -> None:
         accuracy = job.probe.accuracy(state.encoder)
         log.write(state.step, {"knn_accuracy": accuracy})
         told = f", kNN accuracy {accuracy:.3f}"
+    settings = config.to_json()
+    choice = choose_layer(state.encoder, job.photos.located, job.device) if finished else None
+    if choice is not None:
+        state.encoder.spec = replace(state.encoder.spec, layer=choice.layer)
+        settings["layer_choice"] = choice.to_json()
     header = CheckpointHeader(
         spec=state.encoder.spec,
         name=job.run.name,
         finished=finished,
         epoch=state.epoch,
         manifest_fingerprint=job.photos.fingerprint,
-        config=config.to_json(),
+        config=settings,
     )
     save_checkpoint(Checkpoint(header=header, weights=state.encoder.state_dict()), job.run.checkpoint_file)
     if not finished:
         save_resume(job.run, config, job.photos, state)
     say(_epoch_line(config, state) + told)
-
-
-def _set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = group["highest"] * factor
 
 
 def _mean_row(state: State) -> dict[str, float]:

@@ -57,7 +57,7 @@ def draw(config: ViewConfig, aspect: float, random: np.random.Generator) -> View
     brightness, contrast, saturation = random.uniform(1 - spread, 1 + spread)
     hue = random.uniform(-config.hue, config.hue)
     grey = random.random() < config.grey
-    blurs, deviation = random.random() < config.blur, random.uniform(0.1, 2.0) * config.size / 224
+    blurs, deviation = random.random() < config.blur, random.uniform(0.1, config.blur_sigma) * config.size / 224
     return ViewParameters(
         crop=crop,
         flip=flip,
@@ -196,15 +196,19 @@ def _hue(views: Tensor, turns: Tensor) -> Tensor:
 
 
 def _blur(views: Tensor, deviations: list[float]) -> Tensor:
-    """Gaussian blur, each view with its own standard deviation, edges reflected."""
-    radius = min(math.ceil(3 * max(deviations)), views.shape[-1] - 1)
-    offsets = torch.arange(-radius, radius + 1, dtype=views.dtype, device=views.device)
+    """Gaussian blur, each view with its own standard deviation, edges reflected.
+
+    As two matrix products for each channel, K X Kᵀ with the taps in the rows of K: many times faster than a
+    convolution whose kernel differs from view to view.
+    """
+    side = views.shape[-1]
+    radius = min(math.ceil(3 * max(deviations)), side - 1)
+    offsets = torch.arange(-radius, radius + 1, device=views.device)
     sigma = views.new_tensor(deviations)[:, None]
     kernels = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernels = (kernels / kernels.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)
-    count, channels, height, width = views.shape
-    groups = count * channels
-    flat = functional.pad(views, (radius,) * 4, mode="reflect").reshape(1, groups, height + 2 * radius, -1)
-    flat = functional.conv2d(flat, kernels.view(groups, 1, 1, -1), groups=groups)
-    flat = functional.conv2d(flat, kernels.view(groups, 1, -1, 1), groups=groups)
-    return flat.view(count, channels, height, width)
+    kernels = kernels / kernels.sum(dim=1, keepdim=True)
+    source = (torch.arange(side, device=views.device)[:, None] + offsets).abs()  # reflected at the first pixel
+    source = (side - 1) - ((side - 1) - source).abs()  # and at the last
+    taps = kernels[:, None, :].expand(-1, side, -1)
+    matrices = views.new_zeros(len(views), side, side).scatter_add_(2, source.expand(len(views), -1, -1), taps)
+    return matrices[:, None] @ views @ matrices[:, None].transpose(2, 3)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
-from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms import (
+    ColorJitter,
+    Compose,
+    GaussianBlur,
+    RandomApply,
+    RandomGrayscale,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+)
 from torchvision.transforms.v2 import functional as reference
 
 from training.config import ViewConfig
@@ -16,6 +27,8 @@ from training.random_streams import generator
 from training.views import ViewParameters, centre, draw, draw_batch, make_views
 
 FULL = (0.0, 0.0, 1.0, 1.0)
+ALPHA = 0.001
+"""Level of every statistical test; the seeds are fixed, so that they do not come out differently by chance."""
 
 
 def parameters(**changes: object) -> ViewParameters:
@@ -67,24 +80,26 @@ def test_crop_equals_torchvisions(squares: Tensor) -> None:
     assert torch.equal(view, reference.resized_crop(image, 4, 8, 24, 16, [20, 20], antialias=True).float())
 
 
-def test_views_of_one_batch_are_drawn_independently() -> None:
-    config = ViewConfig(jitter=1.0, blur=1.0)
-    drawn = draw_batch(config, np.ones(400), np.arange(400), 1, 2, np.zeros(400, np.int64))
-    other = draw_batch(config, np.ones(400), np.arange(400), 1, 2, np.ones(400, np.int64))
-    for name in ("crop", "factors", "blur"):
-        assert len({getattr(view, name) for view in drawn}) == 400
-        assert all(getattr(a, name) != getattr(b, name) for a, b in zip(drawn, other, strict=True))
-    brightness = np.array([view.factors[0] for view in drawn])
-    contrast = np.array([view.factors[1] for view in drawn])
-    assert abs(np.corrcoef(brightness, contrast)[0, 1]) < 0.15
-
-
 def test_a_view_is_a_function_of_its_name() -> None:
     config = ViewConfig()
     alone = draw_batch(config, np.array([1.5]), np.array([7]), 1, 0, np.array([1]))[0]
     among = draw_batch(config, np.full(9, 1.5), np.arange(9), 1, 0, np.ones(9, np.int64))[7]
     assert alone == among
     assert alone != draw_batch(config, np.array([1.5]), np.array([7]), 1, 1, np.array([1]))[0]
+
+
+def test_a_views_pixels_do_not_depend_on_its_company() -> None:
+    config = ViewConfig(size=24, grey=0.2, blur=0.5)
+    squares = torch.from_numpy(np.random.default_rng(8).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8))
+    drawn = draw_batch(config, np.ones(40), np.arange(40), 1, 0, np.zeros(40, np.int64))
+    together = make_views(squares, drawn, 24)
+    alone = torch.cat([make_views(squares[row : row + 1], [view], 24) for row, view in enumerate(drawn)])
+    assert torch.allclose(together, alone, atol=0.1)  # a blur is cut off at three standard deviations of the widest
+
+
+def same_distribution(ours: object, theirs: object) -> bool:
+    """Whether two samples could be of one distribution (Kolmogorov and Smirnov, at 0.001)."""
+    return float(stats.ks_2samp(np.asarray(ours, float), np.asarray(theirs, float)).pvalue) > ALPHA
 
 
 @pytest.mark.parametrize("aspect", [0.6, 1.0, 1.7])
@@ -95,42 +110,115 @@ def test_crops_are_distributed_as_torchvisions(aspect: float) -> None:
     theirs = np.array([RandomResizedCrop.get_params(image, [0.3, 1.0], [3 / 4, 4 / 3]) for _ in range(count)], float)
     config = ViewConfig(min_area=0.3)
     ours = np.array([draw(config, aspect, generator(5, number)).crop for number in range(count)])
-    ours_pixels = np.stack([ours[:, 1] * height, ours[:, 0] * width, ours[:, 3] * height, ours[:, 2] * width], axis=1)
-    for mine, reference_values in (
-        (ours_pixels[:, 2] * ours_pixels[:, 3], theirs[:, 2] * theirs[:, 3]),
-        (ours_pixels[:, 3] / ours_pixels[:, 2], theirs[:, 3] / theirs[:, 2]),
-        (ours_pixels[:, 0], theirs[:, 0]),
-        (ours_pixels[:, 1], theirs[:, 1]),
-    ):
-        assert kolmogorov_smirnov(mine, reference_values) < 1.95 * math.sqrt(2 / count)  # alpha = 0.001
+    left, top, wide, tall = (ours * [width, height, width, height]).T
+    their_top, their_left, their_tall, their_wide = theirs.T
+    assert same_distribution(tall * wide, their_tall * their_wide)
+    assert same_distribution(wide / tall, their_wide / their_tall)
+    assert same_distribution(left, their_left)
+    assert same_distribution(top, their_top)
 
 
-def kolmogorov_smirnov(a: np.ndarray, b: np.ndarray) -> float:
-    """Largest distance between two empirical distributions."""
-    values = np.sort(np.concatenate([a, b]))
-    return float(
-        np.abs(
-            np.searchsorted(np.sort(a), values, "right") / len(a)
-            - np.searchsorted(np.sort(b), values, "right") / len(b)
-        ).max()
-    )
+def test_colour_and_blur_are_distributed_as_torchvisions() -> None:
+    count = 3000
+    torch.manual_seed(1)
+    spreads = {"brightness": 0.8, "contrast": 0.5, "saturation": 1.0, "hue": 0.2}
+    jitter = ColorJitter(**spreads)
+    ranges = [jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue]
+    theirs = np.array([ColorJitter.get_params(*ranges)[1:] for _ in range(count)])
+    their_blur = [GaussianBlur.get_params(0.1, 2.0) for _ in range(count)]
+    config = ViewConfig(**spreads, jitter=1.0, blur=1.0, size=112)
+    drawn = [draw(config, 1.0, generator(6, number)) for number in range(count)]
+    factors = np.array([view.factors for view in drawn])
+    for change in range(4):
+        assert same_distribution(factors[:, change], theirs[:, change])
+    assert same_distribution([view.blur * 224 / config.size for view in drawn], their_blur)
+    orders = Counter(view.order for view in drawn)
+    assert len(orders) == math.factorial(4)
+    assert stats.chisquare(list(orders.values())).pvalue > ALPHA
 
 
 def test_probabilities_are_kept() -> None:
-    config = ViewConfig(flip=0.5, jitter=0.8, grey=0.2, blur=0.3, hue=0.1, brightness=0.4)
+    config = ViewConfig(flip=0.5, jitter=0.8, grey=0.2, blur=0.3)
     drawn = [draw(config, 1.0, generator(9, number)) for number in range(4000)]
-    for part, expected in (
-        ([view.flip for view in drawn], 0.5),
-        ([bool(view.order) for view in drawn], 0.8),
-        ([view.grey for view in drawn], 0.2),
-        ([view.blur > 0 for view in drawn], 0.3),
+    for chosen, probability in (
+        (sum(view.flip for view in drawn), 0.5),
+        (sum(bool(view.order) for view in drawn), 0.8),
+        (sum(view.grey for view in drawn), 0.2),
+        (sum(view.blur > 0 for view in drawn), 0.3),
     ):
-        assert np.mean(part) == pytest.approx(expected, abs=0.03)
-    brightness = np.array([view.factors[0] for view in drawn])
-    assert brightness.min() >= 0.6
-    assert brightness.max() <= 1.4
-    assert brightness.mean() == pytest.approx(1.0, abs=0.02)
-    assert np.abs([view.factors[3] for view in drawn]).max() <= 0.1
+        assert stats.binomtest(chosen, len(drawn), probability).pvalue > ALPHA
+
+
+def test_views_of_one_batch_are_drawn_independently() -> None:
+    """No rank correlation between any two draws: of a view, of a photo's two views, of neighbours in the batch."""
+    count = 4000
+    config = ViewConfig(min_area=0.08, jitter=0.8, hue=0.2, grey=0.2, blur=0.5)
+    views = [draw_batch(config, np.ones(count), np.arange(count), 1, 2, np.full(count, view)) for view in (0, 1)]
+    first, second = (np.array([as_numbers(view) for view in drawn]) for drawn in views)
+    assert all(len(np.unique(first[:, column])) == count for column in range(7))
+    neighbours = np.roll(first, 1, axis=0)
+    correlations = stats.spearmanr(np.concatenate([first, second, neighbours], axis=1)).statistic
+    rows, columns = np.triu_indices(len(correlations), 1)
+    assert np.abs(correlations[rows, columns]).max() < 4.5 / math.sqrt(count)  # one seed in 300 would exceed it
+
+
+def as_numbers(view: ViewParameters) -> tuple[float, ...]:
+    """What was drawn, as numbers that should not depend on each other; those of a continuous distribution first."""
+    left, top, width, height = view.crop
+    place = (left / (1 - width), top / (1 - height))
+    return (
+        width * height,
+        *place,
+        *view.factors,
+        width / height,
+        view.flip,
+        bool(view.order),
+        view.grey,
+        view.blur > 0,
+    )
+
+
+def test_finished_views_are_distributed_as_torchvisions() -> None:
+    """The whole way, from one photo to many views of it: each made by torchvision alone, and by us in one batch."""
+    count, side = 600, 32
+    config = ViewConfig(
+        size=side, min_area=0.08, brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, grey=0.2, blur=0.5
+    )
+    random = np.random.default_rng(4)
+    ramp = np.linspace(0, 150, 64)
+    photo = np.stack([ramp[:, None] + 0 * ramp, ramp + 0 * ramp[:, None], np.full((64, 64), 60.0)], axis=2)
+    photo = (photo + random.uniform(0, 80, photo.shape)).astype(np.uint8)
+    crop = RandomResizedCrop(side, scale=(0.08, 1.0), antialias=True)
+    change = Compose(
+        [
+            RandomHorizontalFlip(),
+            RandomApply([ColorJitter(0.8, 0.8, 0.8, 0.2)], p=0.8),
+            RandomGrayscale(0.2),
+            RandomApply([GaussianBlur(3, (0.1 * side / 224, 2.0 * side / 224))], p=0.5),
+        ]
+    )
+    torch.manual_seed(2)
+    image = torch.from_numpy(photo).permute(2, 0, 1)
+    theirs = torch.stack([change(crop(image).float() / 255) * 255 for _ in range(count)])
+    squares = torch.from_numpy(photo).expand(count, -1, -1, -1)
+    drawn = draw_batch(config, np.ones(count), np.arange(count), 3, 0, np.zeros(count, np.int64))
+    ours = make_views(squares, drawn, side)
+    for name, measure in MEASURES.items():
+        assert same_distribution(measure(ours), measure(theirs)), name
+        values = measure(ours).numpy()
+        assert abs(np.corrcoef(values[1:], values[:-1])[0, 1]) < 4 / math.sqrt(count), name
+
+
+MEASURES: dict[str, Callable[[Tensor], Tensor]] = {
+    "red": lambda views: views[:, 0].mean(dim=(1, 2)),
+    "green": lambda views: views[:, 1].mean(dim=(1, 2)),
+    "blue": lambda views: views[:, 2].mean(dim=(1, 2)),
+    "contrast": lambda views: views.std(dim=(1, 2, 3)),
+    "colourfulness": lambda views: (views.amax(dim=1) - views.amin(dim=1)).mean(dim=(1, 2)),
+    "sharpness": lambda views: views.diff(dim=3).abs().mean(dim=(1, 2, 3)) / (views.std(dim=(1, 2, 3)) + 1),
+    "left against right": lambda views: views[..., :16].mean(dim=(1, 2, 3)) - views[..., 16:].mean(dim=(1, 2, 3)),
+}
+"""What people would see of a view, as one number each: (N, 3, 32, 32) to (N,)."""
 
 
 @pytest.mark.parametrize("aspect", [0.5, 1.0, 2.0])

@@ -28,7 +28,7 @@ from training.evaluation.photos import (
     GalleryPhoto,
     QueryPhoto,
     gallery_photos,
-    prepared_gallery,
+    prepared_photos,
     prepared_queries,
     query_photos,
 )
@@ -86,7 +86,7 @@ def evaluate(config: EvaluateConfig, say: Say = print) -> Evaluation:
         prepare, fit = partial(preprocess, spec=spec), decode_size(spec)
         subjects = all_subjects(encoder, device)
         gallery, vectors = embed_all(
-            progress(prepared_gallery(wanted, prepare, fit), total=len(wanted), description="encoding"), subjects
+            progress(prepared_photos(wanted, prepare, fit), total=len(wanted), description="encoding"), subjects
         )
         if len(gallery) < 2:
             raise LookalikeError(f'{len(gallery)} of {len(wanted)} photos can be read: run "lookalike scan" to see why')

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from training.evaluation.bootstrap import Estimate, bootstrap_difference, bootstrap_mean
 from training.evaluation.label_free import LabelFreeCheck
 from training.evaluation.linear_probe import LinearProbe
 from training.evaluation.representation import Representation
 from training.evaluation.retrieval import CategoryRetrieval, OriginalRetrieval
+from training.evaluation.text_table import aligned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +95,7 @@ def table(measures: Mapping[str, Measures], indexed: str) -> list[str]:
         if one.probe is not None:
             row += [f"{one.probe.classification.accuracy:.3f}", f"{one.probe.classification.macro_f1:.3f}"]
         rows.append(row + [""] * (len(header) - len(row)))
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def verdict(difference: Estimate) -> str:
@@ -106,14 +105,3 @@ def verdict(difference: Estimate) -> str:
     if difference.high < 0:
         return f"training harmed: altered copies find their original less often, by {difference}"
     return f"no measurable difference in finding originals: {difference}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = np.array([[len(cell) for cell in row] for row in rows]).max(axis=0)
-    return [
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

@@ -19,7 +19,7 @@ from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path, shown
 from catalog.table import TABLE_EXTENSIONS, read_table
 from training.evaluation.config import EvaluateConfig
-from training.evaluation.label_free import sample_by_content
+from training.evaluation.label_free import Photo, sample_by_content
 from training.photos import labels_of
 
 Pixels = npt.NDArray[np.uint8]
@@ -90,9 +90,9 @@ def query_photos(config: EvaluateConfig) -> list[QueryPhoto]:
     return found
 
 
-def prepared_gallery(
-    photos: Sequence[GalleryPhoto], prepare: Callable[[Image.Image], Pixels], fit: int
-) -> Iterator[tuple[GalleryPhoto, Pixels]]:
+def prepared_photos(
+    photos: Sequence[Photo], prepare: Callable[[Image.Image], Pixels], fit: int
+) -> Iterator[tuple[Photo, Pixels]]:
     """Each photo as an encoder's input; those that cannot be read any more are passed over.
 
     Args:

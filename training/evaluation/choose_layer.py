@@ -1,0 +1,74 @@
+"""Which projected layer is indexed: chosen by measurement, without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from catalog.manifest import CatalogPhoto
+from training.encoder import Encoder
+from training.evaluation.bootstrap import Estimate
+from training.evaluation.label_free import LabelFreeCheck, altered_copies, check_label_free, sample_by_content
+from training.evaluation.photos import prepared_photos
+from training.evaluation.subjects import FIRST, PROJECTION, embed_all, trained_layers
+from training.preprocess import decode_size, preprocess
+from training.spec import Layer
+
+ASKED, SEARCHED = 200, 1000
+"""Photos of which altered copies are asked for, and photos that are searched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerChoice:
+    """The layer to index, and why."""
+
+    layer: Layer
+    recall: Mapping[str, Estimate]
+    """How often altered copies found their original first, by each layer."""
+    difference: Estimate
+    """First head layer minus projection."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for the checkpoint's header."""
+        return {
+            "recall@1": {name: value.to_json() for name, value in self.recall.items()},
+            "first_minus_projection": self.difference.to_json(),
+        }
+
+
+def choose_layer(encoder: Encoder, photos: Sequence[CatalogPhoto], device: torch.device) -> LayerChoice | None:
+    """Compare the head's two layers by the label-free check.
+
+    The projection, which is narrower, is indexed unless the first layer is measurably better.
+
+    Returns:
+        None where the head has one layer only, or there are fewer than 2 photos to ask for.
+    """
+    if not encoder.spec.hidden_dim:
+        return None
+    spec = encoder.spec
+    subjects = [trained_layers(encoder, device)]
+    prepare = partial(preprocess, spec=spec)
+    searched = sample_by_content(photos, SEARCHED)
+    gallery, vectors = embed_all(prepared_photos(searched, prepare, decode_size(spec)), subjects)
+    made = altered_copies(gallery[:ASKED], prepare)
+    flat = ((photo.sha256, pixels) for photo, copies in made for pixels in copies)
+    contents, copies = embed_all(flat, subjects)
+    asked = list(dict.fromkeys(contents))
+    if len(asked) < 2:
+        return None
+    keys = np.array([photo.sha256 for photo in gallery]).tolist()
+    checks: dict[str, LabelFreeCheck] = {
+        name: check_label_free(asked, copies[name], vectors[name], keys) for name in (FIRST, PROJECTION)
+    }
+    difference = checks[FIRST].better_than(checks[PROJECTION])
+    return LayerChoice(
+        layer="first" if difference.low > 0 else "projection",
+        recall={name: check.recall(1) for name, check in checks.items()},
+        difference=difference,
+    )
