@@ -22,10 +22,22 @@ BATCH = 64
 WARM = 3
 """Steps before those that are timed."""
 CPU = torch.device("cpu")
-LIGHTLYS_VIEWS = ViewConfig(
-    min_area=0.08, jitter=0.8, brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, grey=0.2, blur=0.5
-)
-"""SimCLRTransform's defaults; only the blur differs: in proportion to the view, where lightly takes 0.1 to 2 pixels."""
+
+
+def lightlys_views(side: int) -> ViewConfig:
+    """The defaults of lightly's SimCLRTransform, whose blur is of 0.1 to 2 pixels at any size of the view."""
+    return ViewConfig(
+        size=side,
+        min_area=0.08,
+        jitter=0.8,
+        brightness=0.8,
+        contrast=0.8,
+        saturation=0.8,
+        hue=0.2,
+        grey=0.2,
+        blur=0.5,
+        blur_sigma=2.0 * 224 / side,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +52,13 @@ class Ours:
 
 def begin(photos: TrainingPhotos, side: int) -> Ours:
     """A random ResNet-18 and its optimiser, at the project's defaults but for the stem, which is lightly's."""
-    views = replace(LIGHTLYS_VIEWS, size=side)
     config = TrainConfig(
-        encoder="resnet18", weights="none", head="mlp", projection_dim=128, batch_size=BATCH, views=views
+        encoder="resnet18",
+        weights="none",
+        head="mlp",
+        projection_dim=128,
+        batch_size=BATCH,
+        views=lightlys_views(side),
     )
     encoder = Encoder(replace(encoder_spec(config), small_stem=False)).to(memory_format=torch.channels_last)
     state = State(encoder=encoder, optimizer=new_optimizer(encoder, config))

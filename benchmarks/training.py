@@ -65,7 +65,7 @@ class Lightly:
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit(
-                "lightly's side ended, see above: --lightly must be a Python with lightly, as described here"
+                "--lightly must be a Python with lightly (benchmarks/training.py says how); its side ended"
             )
         return line
 
@@ -123,7 +123,10 @@ def compare(peer: Lightly, photos: TrainingPhotos, rounds: int) -> dict[str, Any
 
 
 def files_opened_per_epoch(photos: Path, folder: Path, count: int = 128, epochs: int = 3) -> list[int]:
-    """How many photo files `train` opens in each epoch, decoding before the first one counted to it."""
+    """How many photo files `train` opens in each epoch, decoding before the first one counted to it.
+
+    The run has one more epoch, which is not counted: at its end, it chooses the layer to index on the files themselves.
+    """
     chosen = folder / "photos"
     chosen.mkdir()
     for number, path in enumerate(islice(sorted(photos.rglob("*.jpg")), count)):
@@ -141,7 +144,7 @@ def files_opened_per_epoch(photos: Path, folder: Path, count: int = 128, epochs:
             opened.append(0)
 
     sys.addaudithook(count_photos)  # cannot be taken away again, so this measurement comes last
-    config = TrainConfig(store=store, encoder="resnet10_narrow", weights="none", epochs=epochs, device="cpu")
+    config = TrainConfig(store=store, encoder="resnet10_narrow", weights="none", epochs=epochs + 1, device="cpu")
     train(replace(config, batch_size=BATCH, image_size=32, views=ViewConfig(size=32)), next_epoch)
     return opened[:epochs]
 

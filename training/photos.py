@@ -87,9 +87,9 @@ def column_values(manifest: Manifest, photos: TrainingPhotos, column: str, optio
 
 
 def labels_of(manifest: Manifest, column: str, option: str, rows: list[int]) -> list[Any]:
-    """A column's values at some rows of a manifest; see `column_values`."""
+    """A column's values at some rows of a manifest, None for an empty cell; see `column_values`."""
     if column in manifest.table.column_names:
-        return list(manifest.table[column].take(rows).to_pylist())
+        return [None if value == "" else value for value in manifest.table[column].take(rows).to_pylist()]
     if column == "folder":
         return [path.rpartition("/")[0] for path in manifest.table["path"].take(rows).to_pylist()]
     there = ", ".join(["folder", "item_id", *manifest.user_columns])

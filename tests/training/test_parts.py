@@ -14,6 +14,7 @@ from training.backbones import BACKBONES, build_backbone, load_start, read_weigh
 from training.encoder import Encoder
 from training.folding import fold_norms
 from training.heads import LinearHead, MLPHead, begin_as_pca
+from training.pooling import GeM
 from training.relational import TEMPERATURE, relational_loss
 from training.schedule import schedule_factor
 from training.spec import EncoderSpec
@@ -52,6 +53,20 @@ def test_folding_changes_nothing_but_the_norms(name: str) -> None:
     fold_norms(network)
     assert not [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert torch.allclose(network(images), before, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", list(BACKBONES))
+def test_gem_pools_every_backbone_by_its_formula(name: str) -> None:
+    """With a power between, the pooled value lies between the mean's and the maximum's."""
+    torch.manual_seed(0)
+    mean, gem = build_backbone(name).eval(), build_backbone(name, pooling="gem").eval()
+    gem.load_state_dict(mean.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    assert gem(images).shape == mean(images).shape
+    assert (gem(images) >= mean(images) - 1e-4).all()
+    features = torch.rand(2, 5, 4, 4)
+    expected = (features.double() ** 3).mean(dim=(2, 3)) ** (1 / 3)
+    assert torch.allclose(GeM()(features)[:, :, 0, 0].double(), expected, atol=1e-6)
 
 
 def test_imagenet_start_is_the_packaged_network_to_the_bit() -> None:

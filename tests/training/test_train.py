@@ -134,6 +134,49 @@ def test_photos_lost_since_the_scan_are_left_out(make_store: MakeStore, tmp_path
     assert lines[0].startswith("decoding 6 photos once, 0 MB in ")
 
 
+def test_the_layer_of_an_mlp_head_is_chosen_by_measurement(make_store: MakeStore) -> None:
+    header = read_header(train(small(make_store(10)), quiet).checkpoint)
+    choice = header.config["layer_choice"]
+    assert set(choice["recall@1"]) == {"first", "projection"}
+    better = choice["first_minus_projection"]["low"] > 0
+    assert header.spec.layer == ("first" if better else "projection")
+
+
+def test_a_column_of_labels_is_probed_and_balanced_by(make_store: MakeStore) -> None:
+    store = make_store(10)
+    lines: list[str] = []
+    result = train(small(store, knn_column="folder", balance="item_id", knn_every=1), lines.append)
+    rows = [json.loads(line) for line in (store.runs_dir / "run-1" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["knn_accuracy"] for row in rows if "knn_accuracy" in row] == [1.0, 1.0]  # one folder: one label
+    assert sum("kNN accuracy 1.000" in line for line in lines) == 2
+    assert result.moved > 0
+    with pytest.raises(UsageError, match='--balance must name a column of the catalog; received "brand"'):
+        train(small(store, balance="brand"), quiet)
+
+
+def test_chunks_change_nothing_where_norms_are_frozen(make_store: MakeStore) -> None:
+    """GradCache in a real run: the same weights as with whole batches, up to rounding."""
+    store = make_store(12)
+    config = small(
+        store, encoder="efficientnet_lite0", weights="imagenet", epochs=1, batch_size=12, optimizer="sgd", clip_norm=1.0
+    )
+    whole = load_checkpoint(train(dataclasses.replace(config, name="whole"), quiet).checkpoint).weights
+    chunks = load_checkpoint(train(dataclasses.replace(config, name="chunks", chunk_size=5), quiet).checkpoint).weights
+    start = load_checkpoint(
+        train(
+            dataclasses.replace(config, name="start", learning_rate=1e-30, head_learning_rate=1e-30), quiet
+        ).checkpoint
+    ).weights
+    moved = max(float((whole[name] - start[name]).abs().max()) for name in whole)
+    apart = max(float((whole[name] - chunks[name]).abs().max()) for name in whole)
+    assert apart < 1e-2 * moved
+
+
+def test_an_encoder_of_timm_trains(make_store: MakeStore) -> None:
+    header = read_header(train(small(make_store(4), encoder="timm:resnet10t", epochs=1), quiet).checkpoint)
+    assert (header.spec.backbone, header.spec.feature_dim) == ("timm:resnet10t", 512)
+
+
 def weights_and_metrics(store: Store, name: str) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     folder = store.runs_dir / name
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
