@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,23 +102,25 @@ def _measured(
     store: Store, manifest: Manifest, encoder: EncoderFiles, config: IndexConfig
 ) -> tuple[Mapping[str, Any], str]:
     """What is recorded of the encoder's quality, and what people are told; refuses one that is measurably worse."""
-    in_use = _version_in_use(store)
-    if in_use is not None and in_use.encoder_sha256 == encoder.sha256:
-        return in_use.quality, ""
+    version = _version_in_use(store)
+    if version is not None and version.encoder_sha256 == encoder.sha256:
+        return version.quality, ""
+    in_use = None
+    with suppress(VersionError):  # a damaged encoder protects nothing: a new version is what mends the store
+        in_use = None if version is None else (held_encoder(store, version), version.encoder_name)
     quality = measure_quality(store, manifest, encoder, in_use, config.device)
     if quality is None:
         return {}, ""
     header = read_header(encoder.checkpoint)
-    if in_use is not None and not config.force:
-        refuse_if_worse(quality, header.name, in_use)
+    if version is not None and in_use is not None and not config.force:
+        refuse_if_worse(quality, header.name, version)
     layer = {"indexed": header.spec.layer, **header.config.get("layer_choice", {})}
     return {**quality.to_json(), "layer": layer}, quality.warning or quality.verdict
 
 
 def _version_in_use(store: Store) -> IndexVersion | None:
-    """The version in use, if it can be read; one that cannot protects nothing."""
+    """What the version in use says of itself; None where there is none, or none that can be read."""
     try:
-        version = read_version(store.versions_dir / current_id(store))
+        return read_version(store.versions_dir / current_id(store))
     except VersionError:
         return None
-    return version if held_encoder(store, version).checkpoint.exists() else None

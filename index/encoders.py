@@ -13,6 +13,7 @@ from pathlib import Path
 from catalog.errors import LookalikeError, VersionError
 from catalog.store import Store
 from index.config import IndexConfig
+from index.loading import check_files
 from index.versions import CHECKPOINT_FILE, ONNX_FILE, IndexVersion
 from training.runs import find_run, newest_finished
 from training.spec import EncoderSpec
@@ -57,8 +58,13 @@ def start_encoder_files(store: Store, spec: EncoderSpec) -> EncoderFiles:
 
 
 def held_encoder(store: Store, version: IndexVersion) -> EncoderFiles:
-    """The encoder that lies in a version."""
+    """The encoder that lies in a version.
+
+    Raises:
+        VersionError: it is damaged.
+    """
     folder = store.versions_dir / version.id
+    check_files(folder, version, (CHECKPOINT_FILE, ONNX_FILE))
     return EncoderFiles(checkpoint=folder / CHECKPOINT_FILE, onnx=folder / ONNX_FILE, sha256=version.encoder_sha256)
 
 

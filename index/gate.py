@@ -26,7 +26,7 @@ from catalog.store import Store
 from index.batches import batches
 from index.embedder import Embedder, open_embedder
 from index.embedding import embed_missing, read_vectors
-from index.encoders import EncoderFiles, held_encoder, start_encoder_files
+from index.encoders import EncoderFiles, start_encoder_files
 from index.versions import IndexVersion
 from training.checkpoint import read_header
 from training.config import Device
@@ -101,13 +101,16 @@ def measure_quality(
     store: Store,
     manifest: Manifest,
     encoder: EncoderFiles,
-    in_use: IndexVersion | None,
+    in_use: tuple[EncoderFiles, str] | None,
     device: Device,
 ) -> Quality | None:
     """Hold a new encoder against the one in use, or against its untrained start where nothing is in use.
 
     The new encoder's vectors of the catalog are in its cache already. What the other lacks is embedded now; checks are
     kept beside the vectors, so that the same encoder on the same photos is checked once.
+
+    Args:
+        in_use: the encoder in use and its name.
 
     Returns:
         None where there are too few photos to tell.
@@ -121,7 +124,7 @@ def measure_quality(
     if check is None:
         return None
     if in_use is not None:
-        other_files, name = held_encoder(store, in_use), in_use.encoder_name
+        other_files, name = in_use
     elif header.name == "imagenet":
         return Quality(check=check, against="", first_version=True)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def load_version(folder: Path, device: Device = "auto") -> LoadedVersion:
         DeviceError: "gpu" was asked for and there is none.
     """
     version = read_version(folder)
-    _check_files(folder, version)
+    check_files(folder, version)
     _check_encoder(folder, version)
     try:
         items = Manifest.read(folder / ITEMS_FILE)
@@ -85,8 +86,13 @@ def _refused(version: IndexVersion, rule: str, found: str) -> VersionError:
     )
 
 
-def _check_files(folder: Path, version: IndexVersion) -> None:
-    for name in CONTENT_FILES:
+def check_files(folder: Path, version: IndexVersion, names: Sequence[str] = CONTENT_FILES) -> None:
+    """Hold files of a version against their hashes.
+
+    Raises:
+        VersionError: one is missing, or has another content than it was published with.
+    """
+    for name in names:
         facts = version.files.get(name)
         if facts is None:
             raise _refused(version, f"version.json must name {name}", "it does not")

@@ -105,3 +105,17 @@ def test_too_few_photos_measure_nothing(make_store: MakeStore) -> None:
     leave_run(store, "one")
     assert "encoder:" not in build(store, run="one")
     assert read_version(store.versions_dir / current_id(store)).quality == {}
+
+
+def test_a_damaged_encoder_in_use_is_mended_by_a_new_version(make_store: MakeStore) -> None:
+    """It is not asked anything: what it would answer means nothing, and a new version is the remedy."""
+    store = make_store(20)
+    for name, seed in (("one", 0), ("two", 1)):
+        leave_run(store, name, seed=seed, projection_dim=64)
+    build(store, run="one")
+    onnx = store.versions_dir / current_id(store) / "encoder.onnx"
+    content = bytearray(onnx.read_bytes())
+    content[len(content) // 2] ^= 1
+    onnx.write_bytes(content)
+    build(store, run="two")
+    assert read_version(store.versions_dir / current_id(store)).quality["against"] == "its untrained start"

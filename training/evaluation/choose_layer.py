@@ -15,7 +15,7 @@ from training.encoder import Encoder
 from training.evaluation.bootstrap import Estimate
 from training.evaluation.label_free import LabelFreeCheck, altered_copies, check_label_free, sample_by_content
 from training.evaluation.photos import prepared_photos
-from training.evaluation.subjects import FIRST, PROJECTION, embed_all, trained_layers
+from training.evaluation.subjects import FIRST, PROJECTION, embed_all, embed_copies, trained_layers
 from training.preprocess import decode_size, preprocess
 from training.spec import Layer
 
@@ -56,10 +56,7 @@ def choose_layer(encoder: Encoder, photos: Sequence[CatalogPhoto], device: torch
     prepare = partial(preprocess, spec=spec)
     searched = sample_by_content(photos, SEARCHED)
     gallery, vectors = embed_all(prepared_photos(searched, prepare, decode_size(spec)), subjects)
-    made = altered_copies(gallery[:ASKED], prepare)
-    flat = ((photo.sha256, pixels) for photo, copies in made for pixels in copies)
-    contents, copies = embed_all(flat, subjects)
-    asked = list(dict.fromkeys(contents))
+    asked, copies = embed_copies(altered_copies(gallery[:ASKED], prepare), subjects)
     if len(asked) < 2:
         return None
     keys = np.array([photo.sha256 for photo in gallery]).tolist()

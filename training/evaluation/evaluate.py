@@ -36,7 +36,7 @@ from training.evaluation.pictures import draw_confusion, draw_curves
 from training.evaluation.ranking import Floats
 from training.evaluation.representation import measure_representation
 from training.evaluation.retrieval import find_category, find_original
-from training.evaluation.subjects import BACKBONE, IMAGENET, all_subjects, embed_all
+from training.evaluation.subjects import BACKBONE, IMAGENET, all_subjects, embed_all, embed_copies
 from training.memory import keep_freed_memory
 from training.preprocess import decode_size, preprocess
 from training.runs import Run, find_run, newest_finished
@@ -91,7 +91,8 @@ def evaluate(config: EvaluateConfig, say: Say = print) -> Evaluation:
         if len(gallery) < 2:
             raise LookalikeError(f'{len(gallery)} of {len(wanted)} photos can be read: run "lookalike scan" to see why')
         sample = sample_by_content(gallery, config.altered)
-        copies_of, copies = _embed_copies(sample, prepare, subjects)
+        made = progress(altered_copies(sample, prepare), total=len(sample), description="altered copies")
+        copies_of, copies = embed_copies(made, subjects)
         queries, query_vectors = embed_all(
             progress(prepared_queries(asked, prepare, fit), total=len(asked), description="encoding queries"), subjects
         )
@@ -124,14 +125,6 @@ def _chosen_run(store: Store, config: EvaluateConfig) -> Run:
     if run is None or not run.checkpoint_file.exists():
         raise UsageError('evaluate needs a run with a checkpoint; there is none: run "lookalike train"')
     return run
-
-
-def _embed_copies(sample: Sequence[GalleryPhoto], prepare: Any, subjects: Any) -> tuple[list[str], Vectors]:
-    """Altered copies of some photos: which photos (their contents), and the vectors, photo by photo."""
-    made = progress(altered_copies(sample, prepare), total=len(sample), description="altered copies")
-    flat = ((photo.sha256, pixels) for photo, copies in made for pixels in copies)
-    contents, vectors = embed_all(flat, subjects)
-    return list(dict.fromkeys(contents)), vectors
 
 
 def _in_order(vectors: Vectors) -> list[str]:

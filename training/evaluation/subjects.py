@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from catalog.manifest import CatalogPhoto
 from training.backbones import find_backbone
 from training.encoder import Encoder
 from training.evaluation.colour_histogram import colour_histogram
@@ -107,6 +108,21 @@ def embed_all(prepared: Iterable[tuple[T, Pixels]], subjects: list[Embed]) -> tu
     if waiting:
         run()
     return photos, {name: np.concatenate(some) for name, some in parts.items()}
+
+
+def embed_copies(
+    made: Iterable[tuple[CatalogPhoto, list[Pixels]]], subjects: list[Embed]
+) -> tuple[list[str], dict[str, Floats]]:
+    """Run every subject over altered copies.
+
+    Args:
+        made: photos with their copies, see `training.evaluation.label_free.altered_copies`.
+
+    Returns:
+        The photos' contents, P of them, and each subject's vectors, photo by photo, float32 (P · families, D).
+    """
+    contents, vectors = embed_all(((photo.sha256, pixels) for photo, copies in made for pixels in copies), subjects)
+    return list(dict.fromkeys(contents)), vectors
 
 
 def _ready(encoder: Encoder, device: torch.device) -> torch.nn.Module:
