@@ -135,6 +135,9 @@ class TrainConfig:
     """A column of labels: how often a photo's nearest others share its label is logged; never trained on."""
     knn_every: int = 5
     """Epochs between two such probes; the last epoch has one too."""
+    patience: int = 0
+    """Stop when altered copies of the photos have not found their originals better for so many epochs, and keep the
+    best epoch's encoder; 0: run to the end."""
     workers: int = 0
     """Threads that make views ahead of the network; 0 makes them in its turn. The result is the same to the bit."""
     pixels_side: int = 224
@@ -156,6 +159,7 @@ class TrainConfig:
         require(0 <= self.momentum < 1, "--momentum must lie in 0 to below 1", self.momentum, "try 0.9")
         require(self.clip_norm >= 0, "--clip-norm must not be negative", self.clip_norm, "0 leaves gradients alone")
         require(self.knn_every >= 1, "--knn-every must be at least 1", self.knn_every, "try 5")
+        require(self.patience >= 0, "--patience must not be negative", self.patience, "0 runs to the end")
         require(0 <= self.workers <= 64, "--workers must lie in 0 to 64", self.workers, "try 2")
         require(self.learning_rate > 0, "--learning-rate must be above 0", self.learning_rate, "try 1e-4")
         require(

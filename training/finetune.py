@@ -103,7 +103,8 @@ def finetune(config: FinetuneConfig, say: Say = print) -> FinetuneResult:
         try:
             atomic.write_json(job.run.config_file, job.settings())
             _learn(job, say)
-            settle_norms(job.encoder, lambda: _vectors(job, job.split.train))
+            mixed = job.split.train[epoch_order(len(job.split.train), job.config.seed, job.config.epochs)]
+            settle_norms(job.encoder, lambda: _vectors(job, mixed))  # batches of one folder would vary too little
             classification = _measure(job)
             result = FinetuneResult(
                 name=job.run.name,

@@ -37,6 +37,10 @@ class State:
     """Numbers of the steps since the last logged row."""
     row: dict[str, float] = field(default_factory=dict)
     """The last logged row."""
+    best_score: float = -1.0
+    """The highest label-free score of an epoch so far; scores are taken where a run may stop early."""
+    best_epoch: int = 0
+    """The epoch whose encoder is the checkpoint."""
 
 
 def new_optimizer(encoder: Encoder, config: TrainConfig) -> torch.optim.Optimizer:
@@ -64,6 +68,7 @@ def save_resume(run: Run, config: TrainConfig, photos: TrainingPhotos, state: St
         "step": state.step,
         "pending": state.pending,
         "row": state.row,
+        "best": (state.best_score, state.best_epoch),
     }
     with atomic.replacing(run.resume_file) as temporary:
         torch.save(content, temporary)
@@ -115,4 +120,6 @@ def restore(resumed: dict[str, Any], config: TrainConfig, photos: TrainingPhotos
         start_features=None if features is None else features.to(device),
         pending=resumed["pending"],
         row=resumed["row"],
+        best_score=resumed["best"][0],
+        best_epoch=resumed["best"][1],
     )

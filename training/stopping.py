@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 from catalog.errors import Terminated
@@ -20,6 +22,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, object] = {}
+        self._at_once = False
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
@@ -33,10 +36,21 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """While entered, a signal interrupts at once: around long work that the run begins anew when it goes on."""
+        self.end()
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        second = self.received is not None
+        self.received = self.received or signal.Signals(number)
+        if second or self._at_once:
             self.end()
-        self.received = signal.Signals(number)
 
     def end(self) -> None:
         """Raise what the noted signal stands for: KeyboardInterrupt or Terminated; nothing if none came."""

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from catalog import atomic
+from catalog.errors import Terminated
 from catalog.manifest import Manifest
 from catalog.parallel import map_in_order
 from catalog.progress import progress
@@ -24,11 +23,12 @@ from catalog.store import Store
 from training.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from training.config import TrainConfig
 from training.device import choose_device, choose_precision
-from training.evaluation.choose_layer import choose_layer
+from training.epoch_end import ORIGINAL, SCORES, EpochEnd, measure_epoch
+from training.job import Job
 from training.knn_probe import KnnProbe
 from training.memory import keep_freed_memory
 from training.metrics_log import MetricsLog
-from training.photos import TrainingPhotos, column_values, training_photos
+from training.photos import column_values, training_photos
 from training.runs import Run, new_run, newest_resumable
 from training.sampling import balancing_weights
 from training.say import Say
@@ -67,19 +67,6 @@ class TrainResult:
             f"in {self.seconds:.0f} s; the backbone moved by {self.moved:.1%} of its length; "
             'run "lookalike index" to search with it'
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What stays the same through a run."""
-
-    run: Run
-    config: TrainConfig
-    photos: TrainingPhotos
-    weights: npt.NDArray[np.float64] | None
-    """How often photos are drawn, in proportion; None: each once an epoch."""
-    probe: KnnProbe | None
-    device: torch.device
 
 
 def train(config: TrainConfig, say: Say = print) -> TrainResult:
@@ -149,8 +136,10 @@ def _run_epochs(job: Job, state: State, say: Say) -> TrainResult:
     network: torch.nn.Module = torch.compile(state.encoder) if config.compile else state.encoder  # type: ignore[assignment]
     per_epoch = batches_per_epoch(config, len(job.photos))
     steps = config.epochs * per_epoch
-    with StopRequest() as stop, MetricsLog(run.metrics_file, from_step=state.step) as log:
-        while state.epoch < config.epochs:
+    end: EpochEnd | None = None
+    logged = state.step - (state.batch == per_epoch)
+    with StopRequest() as stop, MetricsLog(run.metrics_file, from_step=logged) as log:
+        while end is None or not end.finished:
             batches = epoch_batches(config, job.weights, len(job.photos), state.epoch)[state.batch :]
             shown = progress(
                 _with_views(job, batches, state.epoch),
@@ -168,20 +157,25 @@ def _run_epochs(job: Job, state: State, say: Say) -> TrainResult:
                 state.batch, state.step = state.batch + 1, state.step + 1
                 if state.step % LOG_STEPS == 0 or state.batch == per_epoch:
                     state.row = _mean_row(state)
+                if state.step % LOG_STEPS == 0 and state.batch < per_epoch:
                     log.write(state.step, state.row)
                 if stop.received:
                     save_resume(run, config, job.photos, state)
-                    say(
-                        f"stopped after step {state.step} of {steps}: "
-                        f'go on with "lookalike train --resume --name {run.name}"'
-                    )
+                    _say_stopped(job, state, steps, say)
                     stop.end()
                 if time.monotonic() - saved > SAVE_SECONDS:
                     save_resume(run, config, job.photos, state)
                     saved = time.monotonic()
-            state.epoch, state.batch = state.epoch + 1, 0
-            _end_epoch(job, state, log, say)
+            save_resume(run, config, job.photos, state)
             saved = time.monotonic()
+            try:
+                with stop.at_once():
+                    end = measure_epoch(job, state)
+            except (KeyboardInterrupt, Terminated):
+                _say_stopped(job, state, steps, say)
+                raise
+            log.write(state.step, {**state.row, **end.scores})
+            _end_epoch(job, state, end, say)
     result = TrainResult(
         name=run.name,
         checkpoint=run.checkpoint_file,
@@ -190,7 +184,7 @@ def _run_epochs(job: Job, state: State, say: Say) -> TrainResult:
         photos=len(job.photos),
         seconds=time.monotonic() - begun,
         loss=state.row["loss"],
-        moved=moved(state.encoder, start_encoder(config)),
+        moved=moved(end.encoder, start_encoder(config)),
     )
     atomic.write_json(run.result_file, {**asdict(result), "checkpoint": run.checkpoint_file.name})
     run.resume_file.unlink(missing_ok=True)
@@ -208,32 +202,35 @@ def _with_views(job: Job, batches: list[Batch], epoch: int) -> Iterator[tuple[Ba
     )
 
 
-def _end_epoch(job: Job, state: State, log: MetricsLog, say: Say) -> None:
-    """Probe where it is due, say how it goes, save checkpoint and resume state."""
-    config = job.config
-    finished = state.epoch == config.epochs
-    told = ""
-    if job.probe is not None and (finished or state.epoch % config.knn_every == 0):
-        accuracy = job.probe.accuracy(state.encoder)
-        log.write(state.step, {"knn_accuracy": accuracy})
-        told = f", kNN accuracy {accuracy:.3f}"
-    settings = config.to_json()
-    choice = choose_layer(state.encoder, job.photos.located, job.device) if finished else None
-    if choice is not None:
-        state.encoder.spec = replace(state.encoder.spec, layer=choice.layer)
-        settings["layer_choice"] = choice.to_json()
-    header = CheckpointHeader(
-        spec=state.encoder.spec,
-        name=job.run.name,
-        finished=finished,
-        epoch=state.epoch,
-        manifest_fingerprint=job.photos.fingerprint,
-        config=settings,
-    )
-    save_checkpoint(Checkpoint(header=header, weights=state.encoder.state_dict()), job.run.checkpoint_file)
-    if not finished:
-        save_resume(job.run, config, job.photos, state)
+def _say_stopped(job: Job, state: State, steps: int, say: Say) -> None:
+    say(f'stopped after step {state.step} of {steps}: go on with "lookalike train --resume --name {job.run.name}"')
+
+
+def _end_epoch(job: Job, state: State, end: EpochEnd, say: Say) -> None:
+    """Keep the encoder if it is the best so far, and say how it goes."""
+    config, encoder = job.config, end.encoder
+    state.epoch, state.batch = state.epoch + 1, 0
+    better = end.best_epoch == state.epoch
+    if better:
+        state.best_score, state.best_epoch = end.scores.get(ORIGINAL, 0.0), state.epoch
+    if better or end.finished:
+        settings = config.to_json()
+        if end.choice is not None:
+            encoder.spec = replace(encoder.spec, layer=end.choice.layer)
+            settings["layer_choice"] = end.choice.to_json()
+        header = CheckpointHeader(
+            spec=encoder.spec,
+            name=job.run.name,
+            finished=end.finished,
+            epoch=end.best_epoch,
+            manifest_fingerprint=job.photos.fingerprint,
+            config=settings,
+        )
+        save_checkpoint(Checkpoint(header=header, weights=encoder.state_dict()), job.run.checkpoint_file)
+    told = "".join(f", {SCORES[name]} {value:.3f}" for name, value in end.scores.items())
     say(_epoch_line(config, state) + told)
+    if end.finished and state.epoch < config.epochs:
+        say(f"stopped early: no better than epoch {end.best_epoch} for {config.patience} epochs; its encoder is kept")
 
 
 def _mean_row(state: State) -> dict[str, float]:

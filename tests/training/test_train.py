@@ -13,13 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from catalog.errors import DeviceError, StoreBusy, TrainingError, UsageError
+from catalog.errors import DeviceError, StoreBusy, Terminated, TrainingError, UsageError
+from catalog.manifest import Manifest
 from catalog.store import Store
 from training.checkpoint import load_checkpoint, read_header
 from training.config import TrainConfig, ViewConfig
+from training.encoder import load_encoder
+from training.evaluation.choose_layer import label_free_score
+from training.preprocess import preprocess
 from training.runs import all_runs, newest_finished
 from training.step import take_step
 from training.train import train
@@ -212,6 +218,88 @@ def test_resumed_run_equals_one_never_stopped(
     (weights, rows), (other_weights, other_rows) = (weights_and_metrics(store, name) for name in ("whole", "halved"))
     assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
     assert rows == other_rows
+
+
+@pytest.mark.parametrize("epochs_before", [0, 1])
+def test_interrupted_while_it_measures_a_run_goes_on_to_the_same_end(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch, epochs_before: int
+) -> None:
+    """SIGTERM in the middle of an epoch's end, which is then begun anew."""
+    store = make_store(12)
+    config = small(store, epochs=3, knn_column="folder", knn_every=1, patience=3)
+    train(dataclasses.replace(config, name="whole"), quiet)
+    measured = 0
+
+    def measure_then_terminate(encoder: Any, *arguments: Any) -> float:
+        nonlocal measured
+        measured += 1
+        if measured > epochs_before:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return label_free_score(encoder, *arguments)
+
+    monkeypatch.setattr("training.epoch_end.label_free_score", measure_then_terminate)
+    lines: list[str] = []
+    with pytest.raises(Terminated):
+        train(dataclasses.replace(config, name="halved"), lines.append)
+    monkeypatch.undo()
+    assert measured == epochs_before + 1
+    assert 'go on with "lookalike train --resume --name halved"' in lines[-1]
+    train(small(store, resume=True), quiet)
+    (weights, rows), (other_weights, other_rows) = (weights_and_metrics(store, name) for name in ("whole", "halved"))
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+    assert rows == other_rows
+    assert ["knn_accuracy" in row and "original_recall@1" in row for row in rows] == [True] * 3
+
+
+def test_a_killed_run_goes_on_to_the_same_end(make_store: MakeStore) -> None:
+    """kill -9 in the middle of an epoch: it goes on from the last state saved, to the same weights and numbers."""
+    store = make_store(12)
+    train(small(store, epochs=4, name="whole"), quiet)
+    code = (
+        "import os, signal, pathlib\n"
+        "from tests.training.test_train import SMALL, dataclasses\n"
+        "import training.train as module\n"
+        "step, count = module.take_step, 0\n"
+        "def counted(*arguments):\n"
+        "    global count\n"
+        "    step(*arguments)\n"
+        "    count += 1\n"
+        "    if count == 8: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "module.take_step = counted\n"
+        f"module.train(dataclasses.replace(SMALL, store=pathlib.Path({str(store.root)!r}), epochs=4, name='killed'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert read_header(store.runs_dir / "killed" / "checkpoint.safetensors").epoch == 2
+    train(small(store, resume=True), quiet)
+    (weights, rows), (other_weights, other_rows) = (weights_and_metrics(store, name) for name in ("whole", "killed"))
+    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+    assert rows == other_rows
+
+
+def test_a_run_that_no_longer_gets_better_stops_and_keeps_its_best_encoder(make_store: MakeStore) -> None:
+    """A learning rate that changes nothing: no epoch is better than the first."""
+    store = make_store(10)
+    config = small(store, epochs=9, patience=2, learning_rate=1e-30, head_learning_rate=1e-30, weight_decay=0.0)
+    lines: list[str] = []
+    result = train(config, lines.append)
+    header = read_header(result.checkpoint)
+    assert (result.epochs, header.epoch, header.finished) == (3, 1, True)
+    assert lines[-1] == "stopped early: no better than epoch 1 for 2 epochs; its encoder is kept"
+
+
+def test_live_norms_are_settled_when_a_run_ends(make_store: MakeStore) -> None:
+    """In use, the norms say what the photos say: standard outputs, which running means after 2 steps do not give."""
+    store = make_store(10)
+    encoder, header = load_encoder(train(small(store, encoder="resnet18", epochs=1), quiet).checkpoint)
+    photos = Manifest.read(store.manifest_file).distinct_photos(Path(store.read_catalog()["root"]))
+    pixels = np.stack([preprocess(Image.open(photo.root / photo.path).convert("RGB"), header.spec) for photo in photos])
+    seen: list[torch.Tensor] = []
+    norm = next(module for module in encoder.backbone.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    norm.register_forward_hook(lambda module, given, out: seen.append(out.clone()))
+    encoder.eval()(torch.from_numpy(pixels).permute(0, 3, 1, 2).float())
+    assert seen[0].mean().abs() < 0.05
+    assert seen[0].std().item() == pytest.approx(1.0, abs=0.05)
 
 
 def test_sigterm_saves_and_exits_143(make_store: MakeStore) -> None:

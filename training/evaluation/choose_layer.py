@@ -1,4 +1,4 @@
-"""Which projected layer is indexed: chosen by measurement, without labels."""
+"""The label-free check within a run: which projected layer is indexed, and whether training still helps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
 from catalog.manifest import CatalogPhoto
@@ -51,21 +50,29 @@ def choose_layer(encoder: Encoder, photos: Sequence[CatalogPhoto], device: torch
     """
     if not encoder.spec.hidden_dim:
         return None
+    checks = _check_layers(encoder, photos, device)
+    if len(checks[PROJECTION].contents) < 2:
+        return None
+    difference = checks[FIRST].better_than(checks[PROJECTION])
+    return LayerChoice(
+        layer="first" if difference.low > 0 else "projection",
+        recall={name: checks[name].recall(1) for name in (FIRST, PROJECTION)},
+        difference=difference,
+    )
+
+
+def label_free_score(encoder: Encoder, photos: Sequence[CatalogPhoto], device: torch.device) -> float:
+    """How often altered copies of some photos find their original first by the projection, 0 to 1."""
+    return _check_layers(encoder, photos, device)[PROJECTION].recall(1).value
+
+
+def _check_layers(encoder: Encoder, photos: Sequence[CatalogPhoto], device: torch.device) -> dict[str, LabelFreeCheck]:
+    """The label-free check of every layer of an encoder, on the same photos whenever it is made."""
     spec = encoder.spec
     subjects = [trained_layers(encoder, device)]
     prepare = partial(preprocess, spec=spec)
     searched = sample_by_content(photos, SEARCHED)
     gallery, vectors = embed_all(prepared_photos(searched, prepare, decode_size(spec)), subjects)
     asked, copies = embed_copies(altered_copies(gallery[:ASKED], prepare), subjects)
-    if len(asked) < 2:
-        return None
-    keys = np.array([photo.sha256 for photo in gallery]).tolist()
-    checks: dict[str, LabelFreeCheck] = {
-        name: check_label_free(asked, copies[name], vectors[name], keys) for name in (FIRST, PROJECTION)
-    }
-    difference = checks[FIRST].better_than(checks[PROJECTION])
-    return LayerChoice(
-        layer="first" if difference.low > 0 else "projection",
-        recall={name: check.recall(1) for name, check in checks.items()},
-        difference=difference,
-    )
+    keys = [photo.sha256 for photo in gallery]
+    return {name: check_label_free(asked, copies[name], vectors[name], keys) for name in copies}
