@@ -7,12 +7,11 @@ each, in the same order. The pixel cache and the embedding cache are such files.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from catalog.errors import LookalikeError
+from catalog.disk import require_room
 
 KEY_BYTES = 32
 
@@ -55,11 +54,7 @@ class RecordFile:
         Raises:
             LookalikeError: naming what is needed and what is free.
         """
-        need, free = more * self._record_bytes, shutil.disk_usage(self.file.parent).free
-        if need > free * 0.95:
-            raise LookalikeError(
-                f"{what} need {need / 1e9:.1f} GB in {self.file.parent}; {free / 1e9:.1f} GB are free: {remedy}"
-            )
+        require_room(self.file.parent, more * self._record_bytes, what, remedy)
 
     def appending(self) -> RecordWriter:
         """A writer; use it as a context manager."""

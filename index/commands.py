@@ -8,6 +8,11 @@ COMMANDS = {
         config="index.config:IndexConfig",
         function="index.build:build_version",
     ),
+    "export": Command(
+        help="a run's encoder as an ONNX file for use elsewhere, checked against PyTorch",
+        config="index.config:ExportConfig",
+        function="index.export:export_encoder",
+    ),
     "status": Command(
         help="what the store holds and what is in use",
         config="index.config:StoreConfig",

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from catalog.errors import UsageError
+from catalog.paths import shown
 from catalog.store import DEFAULT_STORE
-from training.config import Device
+from training.config import Device, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,31 @@ class IndexConfig:
             raise UsageError(f"--keep must be at least 1; received {self.keep}: choose 1 or more")
         if self.encoder == "imagenet" and self.run:
             raise UsageError(f'--encoder imagenet takes no --run; received --run "{self.run}": leave one of them out')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportConfig:
+    """Settings of one export.
+
+    Raises:
+        UsageError: a value that cannot work, in one line.
+    """
+
+    store: Path = DEFAULT_STORE
+    """The store whose run to export, and with whose photos to check the file."""
+    run: str = ""
+    """The training run whose encoder to export; empty: the newest finished one."""
+    output: Path | None = None
+    """The file to write, NAME.onnx, with NAME.json beside it; without it the run's name in the working folder."""
+    photos: int = 200
+    """Most photos of the catalog to check with that the file gives PyTorch's vectors (cosine at least 0.9999)."""
+    force: bool = False
+    """Overwrite files of these names; without it they are left alone and nothing is written."""
+
+    def __post_init__(self) -> None:
+        require(self.photos >= 1, "--photos must be at least 1", self.photos, "try 200")
+        if self.output is not None and self.output.suffix != ".onnx":
+            raise UsageError(f'--output must end in .onnx; received "{shown(str(self.output))}": rename it')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

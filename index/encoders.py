@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.errors import LookalikeError, VersionError
 from catalog.store import Store
 from index.config import IndexConfig
 from index.loading import check_files
 from index.versions import CHECKPOINT_FILE, ONNX_FILE, IndexVersion
-from training.runs import find_run, newest_finished
+from training.runs import run_to_use
 from training.spec import EncoderSpec
 
 
@@ -40,14 +39,9 @@ def chosen_encoder(store: Store, config: IndexConfig) -> EncoderFiles:
     if config.encoder == "imagenet":
         with _untrained() as checkpoint:
             return _kept(store, checkpoint)
-    run = find_run(store, config.run) if config.run else newest_finished(store)
-    if run is None:
-        raise LookalikeError(
-            'there is no finished training run to index with: run "lookalike train", '
-            'or search with the untrained encoder: "lookalike index --encoder imagenet"'
-        )
-    if not run.checkpoint_file.exists():
-        raise VersionError(f'the run "{run.name}" has no checkpoint yet: go on with it by "lookalike train --resume"')
+    run = run_to_use(
+        store, config.run, otherwise=', or search with the untrained encoder: "lookalike index --encoder imagenet"'
+    )
     return _kept(store, run.checkpoint_file)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from training.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from training.encode_photos import encode_photos
 from training.encoder import Encoder, load_encoder
 from training.evaluation.choose_layer import LayerChoice, choose_layer, label_free_score
@@ -55,6 +56,28 @@ def measure_epoch(job: Job, state: State) -> EpochEnd:
         encoder = load_encoder(job.run.checkpoint_file)[0].to(job.device)
     choice = choose_layer(encoder, job.photos.located, job.device) if finished else None
     return EpochEnd(encoder=encoder, best_epoch=best_epoch, scores=scores, finished=finished, choice=choice)
+
+
+def keep_best(job: Job, state: State, end: EpochEnd) -> None:
+    """Make the encoder the run's checkpoint if it is the best so far, or the run is over."""
+    better = end.best_epoch == state.epoch + 1
+    if better:
+        state.best_score, state.best_epoch = end.scores.get(ORIGINAL, 0.0), end.best_epoch
+    if not (better or end.finished):
+        return
+    encoder, settings = end.encoder, job.config.to_json()
+    if end.choice is not None:
+        encoder.spec = replace(encoder.spec, layer=end.choice.layer)
+        settings["layer_choice"] = end.choice.to_json()
+    header = CheckpointHeader(
+        spec=encoder.spec,
+        name=job.run.name,
+        finished=end.finished,
+        epoch=end.best_epoch,
+        manifest_fingerprint=job.photos.fingerprint,
+        config=settings,
+    )
+    save_checkpoint(Checkpoint(header=header, weights=encoder.state_dict()), job.run.checkpoint_file)
 
 
 def _settled(job: Job, encoder: Encoder) -> Encoder:

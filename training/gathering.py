@@ -1,10 +1,12 @@
 """Gathered negatives: under torchrun, the views of every rank repel those of all ranks.
 
-A loss such as NT-Xent is not a mean over photos, so that DDP's averaging of gradients is not enough: each rank must see
-the projections of all ranks, and their gradients must find the way back.
+A loss such as NT-Xent is not a mean over photos, so that averaging the ranks' gradients is not enough: each rank must
+see the projections of all ranks, and their gradients must find the way back.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, distributed
@@ -42,7 +44,7 @@ def gather_rows(rows: Tensor) -> Tensor:
 
     How to scale the loss: **not at all**. Every rank computes the same loss L over all gathered projections z and calls
     backward on it. The gradient that arrives at rank r's own rows is the sum over the R ranks, R · ∂L/∂z_r; through
-    the network this becomes R · ∂L/∂z_r · ∂z_r/∂θ, and the mean over ranks that DDP takes is
+    the network this becomes R · ∂L/∂z_r · ∂z_r/∂θ, and the mean over ranks (`average_gradients`, or DDP) is
     (1/R) Σ_r R · ∂L/∂z_r · ∂z_r/∂θ = dL/dθ, the gradient of one process with the whole batch. Terms of the loss that
     are means over a rank's own rows need no factor either: the mean of equally large means is the mean.
 
@@ -62,3 +64,20 @@ def gather_rows(rows: Tensor) -> Tensor:
             f"every rank must gather the same number of rows; received {counts}: split each batch into equal parts"
         )
     return GatherRows.apply(rows)  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def average_gradients(parameters: Iterable[Tensor]) -> None:
+    """Replace each gradient by its mean over the ranks, in place; nothing without a process group.
+
+    All are sent at once, after the last chunk of a batch (`training.grad_cache`); DDP would send those of every chunk.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    means = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(means)
+    means /= distributed.get_world_size()
+    parts = torch.split(means, [gradient.numel() for gradient in gradients])
+    for gradient, mean in zip(gradients, parts, strict=True):
+        gradient.copy_(mean.view_as(gradient))

@@ -22,6 +22,10 @@ def build_optimizer(
     norms), without it and, in LARS, without the trust ratio. A group's "highest" is its learning rate as given, for a
     schedule to multiply.
 
+    Adam's steps are fused: torch reads a weight, its gradient and its moments once, not once for each term. (Its kernel
+    for CPUs trusts that all of them lie in memory in one order. Autograd and `torch.save` see to that; a gradient set
+    by hand must be of the weight's own memory format.)
+
     Args:
         name: "adam" (weight decay as part of the gradient), "adamw" (decoupled, arXiv 1711.05101), "sgd" (with
             Nesterov's momentum), or "lars" (see `training.lars`).
@@ -40,9 +44,9 @@ def build_optimizer(
         groups.append({"params": vectors, "lr": rate, "highest": rate, "weight_decay": 0.0})
     match name:
         case "adam":
-            return torch.optim.Adam(groups)
+            return torch.optim.Adam(groups, fused=True)
         case "adamw":
-            return torch.optim.AdamW(groups)
+            return torch.optim.AdamW(groups, fused=True)
         case "sgd":
             return torch.optim.SGD(groups, momentum=momentum, nesterov=True)
         case "lars":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.errors import UsageError, VersionError
+from catalog.errors import LookalikeError, UsageError, VersionError
 from catalog.store import Store
 from training.checkpoint import read_header
 
@@ -101,6 +101,24 @@ def find_run(store: Store, name: str) -> Run:
 def newest_finished(store: Store) -> Run | None:
     """The newest run that came to its end."""
     return max((run for run in all_runs(store) if run.finished), default=None, key=_finish_time)
+
+
+def run_to_use(store: Store, name: str = "", *, otherwise: str = "") -> Run:
+    """The run of a name, or the newest finished one, with a checkpoint.
+
+    Args:
+        otherwise: what else the user could do, where there is no run.
+
+    Raises:
+        UsageError: there is no run of that name.
+        LookalikeError: there is no finished run, or no checkpoint yet.
+    """
+    run = find_run(store, name) if name else newest_finished(store)
+    if run is None:
+        raise LookalikeError(f'there is no finished training run: run "lookalike train"{otherwise}')
+    if not run.checkpoint_file.exists():
+        raise VersionError(f'the run "{run.name}" has no checkpoint yet: go on with it by "lookalike train --resume"')
+    return run
 
 
 def newest_resumable(store: Store, name: str = "") -> Run:

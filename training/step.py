@@ -1,5 +1,7 @@
 """One step of SimCLR: two views of each photo of a batch, their projections, the loss, its gradient.
 
+Under torchrun each rank takes its part of the photos through the network; the loss is that of the whole batch on all.
+
 Shapes: B photos in a batch, V the side of a view, D the width of a projection.
 """
 
@@ -16,9 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from catalog.errors import TrainingError
+from catalog.errors import TrainingError, UsageError
 from training.config import Precision, TrainConfig
 from training.device import autocast
+from training.gathering import average_gradients, gather_rows
 from training.grad_cache import grad_cache_step
 from training.nt_xent import nt_xent
 from training.photos import TrainingPhotos
@@ -44,6 +47,27 @@ class Batch:
     repeats: Places
     """How often each came before in the same epoch (0 unless photos are weighted), (B,): names its views."""
 
+    def divisible(self, ranks: int) -> Batch:
+        """Without its last photos, at most ranks - 1, so that every rank has as many.
+
+        Raises:
+            UsageError: there are fewer photos than ranks.
+        """
+        if len(self.places) < ranks:
+            raise UsageError(
+                f"each process needs a photo of every batch; received a batch of {len(self.places)} for {ranks}: "
+                "lower --nproc-per-node"
+            )
+        return self._rows(0, len(self.places) - len(self.places) % ranks)
+
+    def part(self, rank: int, ranks: int) -> Batch:
+        """A rank's photos of a batch that is divisible by the number of ranks."""
+        count = len(self.places) // ranks
+        return self._rows(rank * count, (rank + 1) * count)
+
+    def _rows(self, begin: int, end: int) -> Batch:
+        return Batch(self.places[begin:end], self.repeats[begin:end])
+
 
 class StepLoss(NamedTuple):
     """What a step minimises, and the numbers to log."""
@@ -52,24 +76,32 @@ class StepLoss(NamedTuple):
     numbers: dict[str, float]
 
 
-def epoch_batches(config: TrainConfig, weights: npt.NDArray[np.float64] | None, count: int, epoch: int) -> list[Batch]:
+def epoch_batches(
+    config: TrainConfig, weights: npt.NDArray[np.float64] | None, count: int, epoch: int, ranks: int = 1
+) -> list[Batch]:
     """The batches of an epoch, all of nearly equal size; without weights each photo is in one of them.
+
+    Where batches do not fall into equal parts for the ranks, their last photos are left out: others in every epoch.
 
     Args:
         weights: how often photos are drawn, in proportion, (count,); None: each once.
         count: photos of the run.
+
+    Raises:
+        UsageError: a batch has fewer photos than there are ranks.
     """
     batches = batches_per_epoch(config, count)
     if weights is None:
         order = epoch_order(count, config.seed, epoch)
-        return [Batch(places, np.zeros_like(places)) for places in np.array_split(order, batches)]
+        parts = np.array_split(order, batches)
+        return [Batch(places, np.zeros_like(places)).divisible(ranks) for places in parts]
     order = weighted_epoch_order(weights, config.seed, epoch)
     repeats, seen = np.zeros_like(order), np.zeros(count, np.int64)
     for position, place in enumerate(order):
         repeats[position] = seen[place]
         seen[place] += 1
     drawn = zip(np.array_split(order, batches), np.array_split(repeats, batches), strict=True)
-    return [_without_doubles(places, times) for places, times in drawn]
+    return [_without_doubles(places, times).divisible(ranks) for places, times in drawn]
 
 
 def batches_per_epoch(config: TrainConfig, count: int) -> int:
@@ -88,15 +120,12 @@ def views_of(config: TrainConfig, photos: TrainingPhotos, batch: Batch, epoch: i
     """Two views of each photo of a batch: float32 (2B, 3, V, V) of 0 … 255, channels last, all first views before."""
     squares = torch.from_numpy(photos.pixels.take(batch.places)).to(device)
     aspects = photos.aspects[batch.places]
-    views = [
-        make_views(
-            squares,
-            draw_batch(config.views, aspects, batch.places, config.seed, epoch, view + 2 * batch.repeats),
-            config.views.size,
-        )
+    drawn = [
+        parameters
         for view in (0, 1)
+        for parameters in draw_batch(config.views, aspects, batch.places, config.seed, epoch, view + 2 * batch.repeats)
     ]
-    return torch.cat(views).contiguous(memory_format=torch.channels_last)
+    return make_views(squares, drawn, config.views.size)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
@@ -111,17 +140,18 @@ def take_step(
     """One optimiser step on one batch; its numbers go to `state.pending`.
 
     Args:
-        network: the state's encoder, perhaps compiled.
-        images: the batch's views, see `views_of`.
+        network: the state's encoder, perhaps compiled, or another one with the same weights by reference.
+        batch: the whole one.
+        images: the views of the batch, or of this rank's part of it; see `views_of`.
         precision: "float32" or "bfloat16".
 
     Raises:
         TrainingError: the loss is not finite, or the embedding has collapsed; no weight has been changed.
     """
     begun = time.monotonic()
-    state.encoder.train()
+    network.train()
     if norms_are_frozen(config):
-        state.encoder.backbone.eval()  # dropout and stochastic depth stay out, too
+        network.get_submodule("backbone").eval()  # dropout and stochastic depth stay out, too
 
     def encode(chunk: Tensor) -> Tensor:
         with autocast(images.device, precision):
@@ -134,6 +164,7 @@ def take_step(
     state.optimizer.zero_grad()
     rows = 2 * config.chunk_size or len(images)
     result = grad_cache_step(encode, torch.split(images, rows), loss_of)
+    average_gradients(state.encoder.parameters())
     if config.clip_norm:
         torch.nn.utils.clip_grad_norm_(state.encoder.parameters(), config.clip_norm)
     state.optimizer.step()
@@ -143,14 +174,14 @@ def take_step(
 
 
 def _loss(config: TrainConfig, state: State, places: Places, projections: Tensor) -> StepLoss:
-    """NT-Xent over the whole batch, and what keeps the start's similarities; from (2B, D) projections."""
-    first, second = projections.chunk(2)
+    """NT-Xent over the whole batch, and what keeps the start's similarities; from this rank's projections."""
+    first, second = (gather_rows(view) for view in projections.chunk(2))
     contrast = nt_xent(first, second, config.temperature)
     loss = contrast.loss
     numbers = {
         "nt_xent": float(contrast.loss.detach()),
         "contrastive_accuracy": float(contrast.accuracy),
-        "spread": _spread(projections.detach()),
+        "spread": _spread(torch.cat((first, second)).detach()),
         "learning_rate": float(state.optimizer.param_groups[0]["lr"]),
     }
     if state.start_features is not None:

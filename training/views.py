@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -50,21 +51,20 @@ def draw(config: ViewConfig, aspect: float, random: np.random.Generator) -> View
         aspect: width / height of the photo.
     """
     crop = draw_crop(config.min_area, aspect, random)
-    flip = random.random() < config.flip
-    jitters = random.random() < config.jitter
-    order = tuple(int(step) for step in random.permutation(4))
-    spread = np.array([config.brightness, config.contrast, config.saturation])
-    brightness, contrast, saturation = random.uniform(1 - spread, 1 + spread)
-    hue = random.uniform(-config.hue, config.hue)
-    grey = random.random() < config.grey
-    blurs, deviation = random.random() < config.blur, random.uniform(0.1, config.blur_sigma) * config.size / 224
+    # in one call, since a call costs as much as all the arithmetic here
+    flip, jitter, brightness, contrast, saturation, hue, grey, blur, deviation, *ranks = random.random(13).tolist()
     return ViewParameters(
         crop=crop,
-        flip=flip,
-        order=order if jitters else (),
-        factors=(brightness, contrast, saturation, hue),
-        grey=grey,
-        blur=deviation if blurs else 0.0,
+        flip=flip < config.flip,
+        order=tuple(sorted(range(4), key=ranks.__getitem__)) if jitter < config.jitter else (),
+        factors=(
+            1 + (2 * brightness - 1) * config.brightness,
+            1 + (2 * contrast - 1) * config.contrast,
+            1 + (2 * saturation - 1) * config.saturation,
+            (2 * hue - 1) * config.hue,
+        ),
+        grey=grey < config.grey,
+        blur=(0.1 + deviation * (config.blur_sigma - 0.1)) * config.size / 224 if blur < config.blur else 0.0,
     )
 
 
@@ -74,12 +74,12 @@ def draw_crop(min_area: float, aspect: float, random: np.random.Generator) -> tu
     Returns:
         Left, top, width, height, as fractions of the photo's width and height.
     """
-    for _ in range(10):
-        area = random.uniform(min_area, 1.0)
-        ratio = math.exp(random.uniform(math.log(3 / 4), math.log(4 / 3)))
+    for part, shape, x, y in random.random((10, 4)).tolist():
+        area = min_area + part * (1 - min_area)
+        ratio = (4 / 3) ** (2 * shape - 1)
         width, height = math.sqrt(area * ratio / aspect), math.sqrt(area / ratio * aspect)
         if width <= 1 and height <= 1:
-            return random.uniform(0, 1 - width), random.uniform(0, 1 - height), width, height
+            return x * (1 - width), y * (1 - height), width, height
     width, height = min(1.0, 4 / 3 / aspect), min(1.0, aspect * 4 / 3)  # no luck: the largest centred crop allowed
     return (1 - width) / 2, (1 - height) / 2, width, height
 
@@ -119,31 +119,55 @@ def draw_batch(
 
 
 def make_views(squares: Tensor, parameters: list[ViewParameters], size: int) -> Tensor:
-    """Cut and colour one view of each photo.
+    """Cut and colour views of photos; a view does not depend on which others are made with it, but for rounding.
+
+    Colour changes do not commute: views that share an order are made together, and such a block is small enough to
+    stay in the processor's cache while it is changed in place.
 
     Args:
         squares: uint8 (B, S, S, 3), photos squeezed into squares.
-        parameters: of B views.
-        size: V, the view's side in pixels.
+        parameters: of N views: one of each photo, or several, with all first views before all second ones.
+        size: V, the views' side in pixels.
 
     Returns:
-        float32 (B, 3, V, V) of 0 … 255.
+        float32 (N, 3, V, V) of 0 … 255, channels last.
+
+    Raises:
+        ValueError: N is not a multiple of B.
     """
-    crops = [_crop(square, drawn, size) for square, drawn in zip(squares, parameters, strict=True)]
-    views = torch.stack(crops).float()
-    for step in range(4):
-        for change, adjust in enumerate((_brightness, _contrast, _saturation, _hue)):
-            chosen = [row for row, drawn in enumerate(parameters) if drawn.order and drawn.order[step] == change]
-            if chosen:
-                factors = views.new_tensor([parameters[row].factors[change] for row in chosen]).view(-1, 1, 1, 1)
-                views[chosen] = adjust(views[chosen], factors)
-    grey = [row for row, drawn in enumerate(parameters) if drawn.grey]
-    if grey:
-        views[grey] = _luma(views[grey]).expand(-1, 3, -1, -1)
-    blurred = [row for row, drawn in enumerate(parameters) if drawn.blur]
-    if blurred:
-        views[blurred] = _blur(views[blurred], [parameters[row].blur for row in blurred])
+    if len(parameters) % len(squares):
+        raise ValueError(
+            f"all photos must have equally many views; received {len(parameters)} views of {len(squares)} photos: "
+            "give parameters for each"
+        )
+    rows = sorted(range(len(parameters)), key=lambda row: (parameters[row].order, parameters[row].blur))
+    blocks = [list(block) for _, block in groupby(rows, key=lambda row: parameters[row].order)]
+    numbers = torch.tensor([(*parameters[row].factors, parameters[row].blur) for row in rows], device=squares.device)
+    views = torch.empty(len(rows), 3, size, size, device=squares.device, memory_format=torch.channels_last)
+    for block, block_numbers in zip(blocks, torch.split(numbers, [len(block) for block in blocks]), strict=True):
+        drawn = [parameters[row] for row in block]
+        crops = [_crop(squares[row % len(squares)], view, size) for row, view in zip(block, drawn, strict=True)]
+        altered = torch.stack(crops).float()
+        _alter(altered, drawn, block_numbers[..., None, None, None])
+        for row, view in zip(block, altered, strict=True):
+            views[row] = view
     return views
+
+
+def _alter(views: Tensor, drawn: list[ViewParameters], numbers: Tensor) -> None:
+    """Colour and blur views in place: (N, 3, V, V), all with one order of colour changes, the blurred ones last.
+
+    Args:
+        numbers: of what was drawn, the four factors and the blur: (N, 5, 1, 1, 1).
+    """
+    for change in drawn[0].order:
+        _CHANGES[change](views, numbers[:, change])
+    for row, view in enumerate(drawn):
+        if view.grey:
+            views[row] = _luma(views[row])
+    sharp = sum(not view.blur for view in drawn)
+    if sharp < len(drawn):
+        views[sharp:] = _blur(views[sharp:], numbers[sharp:, 4], drawn[-1].blur)
 
 
 def _crop(square: Tensor, drawn: ViewParameters, size: int) -> Tensor:
@@ -158,57 +182,66 @@ def _crop(square: Tensor, drawn: ViewParameters, size: int) -> Tensor:
 
 
 def _luma(views: Tensor) -> Tensor:
-    """Brightness as people see it: (B, 3, V, V) to (B, 1, V, V)."""
-    return (views * views.new_tensor(GREY_WEIGHTS).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    """Brightness as people see it: (…, 3, V, V) to (…, 1, V, V)."""
+    red, green, blue = views.chunk(3, dim=-3)
+    return (red * GREY_WEIGHTS[0]).add_(green, alpha=GREY_WEIGHTS[1]).add_(blue, alpha=GREY_WEIGHTS[2])
 
 
-def _brightness(views: Tensor, factors: Tensor) -> Tensor:
-    return (views * factors).clamp(0, 255)
+def _change_brightness(views: Tensor, factors: Tensor) -> None:
+    views.mul_(factors).clamp_(0, 255)
 
 
-def _contrast(views: Tensor, factors: Tensor) -> Tensor:
+def _change_contrast(views: Tensor, factors: Tensor) -> None:
     mean = _luma(views).mean(dim=(1, 2, 3), keepdim=True)
-    return (mean + (views - mean) * factors).clamp(0, 255)
+    views.mul_(factors).add_(mean * (1 - factors)).clamp_(0, 255)
 
 
-def _saturation(views: Tensor, factors: Tensor) -> Tensor:
+def _change_saturation(views: Tensor, factors: Tensor) -> None:
     grey = _luma(views)
-    return (grey + (views - grey) * factors).clamp(0, 255)
+    views.mul_(factors).add_(grey.mul_(1 - factors)).clamp_(0, 255)
 
 
-def _hue(views: Tensor, turns: Tensor) -> Tensor:
+def _change_hue(views: Tensor, turns: Tensor) -> None:
     """Turn the hue by a part of the colour circle, through HSV."""
-    value, channel = views.max(dim=1)
-    low = views.amin(dim=1)
-    span = value - low
-    red, green, blue = views.unbind(dim=1)
-    safe = span.clamp(min=1e-6)
-    sector = torch.where(
-        channel == 0,
-        (green - blue) / safe,
-        torch.where(channel == 1, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+    red, green, blue = views.chunk(3, dim=1)
+    value = views.amax(dim=1, keepdim=True)
+    span = value - views.amin(dim=1, keepdim=True)
+    sixths = torch.where(  # of the circle, counted from red; times the span
+        red == value,
+        green - blue,
+        torch.where(green == value, (blue - red).add_(span, alpha=2), (red - green).add_(span, alpha=4)),
     )
-    hue = sector / 6 + turns[:, 0]
-    # each channel falls from `value` by `span` as the hue moves away from it around the circle
-    offsets = views.new_tensor((5.0, 3.0, 1.0)).view(1, 3, 1, 1)
-    k = (offsets + hue[:, None] * 6) % 6
-    return value[:, None] - span[:, None] * torch.minimum(k, 4 - k).clamp(0, 1)
+    hue = sixths.div_(span.clamp(min=1e-6) * 6).add_(turns)
+    # each channel falls from `value` by `span` as the hue moves away from its own around the circle
+    away = hue - torch.arange(3, device=views.device).view(1, 3, 1, 1) / 3
+    away.sub_(away.round()).abs_()
+    torch.addcmul(value, span, away.mul_(6).sub_(1).clamp_(0, 1), value=-1, out=views)
 
 
-def _blur(views: Tensor, deviations: list[float]) -> Tensor:
+_CHANGES = (_change_brightness, _change_contrast, _change_saturation, _change_hue)
+"""By their numbers in `ViewParameters.order`; each changes (B, 3, V, V) in place, by factors (B, 1, 1, 1)."""
+
+
+def _blur(views: Tensor, deviations: Tensor, largest: float) -> Tensor:
     """Gaussian blur, each view with its own standard deviation, edges reflected.
 
-    As two matrix products for each channel, K X Kᵀ with the taps in the rows of K: many times faster than a
-    convolution whose kernel differs from view to view.
+    As a sum of shifted views, along each axis in turn: quicker than a convolution whose kernel differs from view to
+    view, and up to a deviation of some 4 pixels than a product with a matrix of taps.
+
+    Args:
+        deviations: (N, 1, 1, 1), in pixels; each kernel is cut off at three of its own.
+        largest: of the deviations.
     """
     side = views.shape[-1]
-    radius = min(math.ceil(3 * max(deviations)), side - 1)
-    offsets = torch.arange(-radius, radius + 1, device=views.device)
-    sigma = views.new_tensor(deviations)[:, None]
-    kernels = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernels = kernels / kernels.sum(dim=1, keepdim=True)
-    source = (torch.arange(side, device=views.device)[:, None] + offsets).abs()  # reflected at the first pixel
-    source = (side - 1) - ((side - 1) - source).abs()  # and at the last
-    taps = kernels[:, None, :].expand(-1, side, -1)
-    matrices = views.new_zeros(len(views), side, side).scatter_add_(2, source.expand(len(views), -1, -1), taps)
-    return matrices[:, None] @ views @ matrices[:, None].transpose(2, 3)
+    radius = min(math.ceil(3 * largest), side - 1)
+    distances = torch.arange(radius + 1, device=views.device)
+    weights = torch.exp(-0.5 * (distances / deviations) ** 2) * (distances <= (3 * deviations).ceil())
+    weights = weights / (2 * weights.sum(dim=-1, keepdim=True) - 1)  # the centre is there once, all others twice
+    centre_weight, *side_weights = weights.chunk(radius + 1, dim=-1)
+    views = functional.pad(views, (radius,) * 4, mode="reflect")
+    for axis in (2, 3):
+        shifted = [views.narrow(axis, offset, side) for offset in range(2 * radius + 1)]
+        views = shifted[radius] * centre_weight
+        for distance, weight in enumerate(side_weights, start=1):
+            views.addcmul_(shifted[radius - distance] + shifted[radius + distance], weight)
+    return views

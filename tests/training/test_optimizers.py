@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -57,6 +59,41 @@ def test_sgd_has_nesterov_momentum() -> None:
         head.weight.grad = torch.ones(1, 1)
         optimizer.step()
     assert begun - float(head.weight.detach()) == pytest.approx((1 + 0.9) + (1 + 0.9 * 1.9))
+
+
+@pytest.mark.parametrize(("name", "torchs"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_adams_fused_steps_equal_torchs_plain_loop_through_a_resume(
+    name: str, torchs: type[torch.optim.Adam], tmp_path: Path
+) -> None:
+    ours, theirs = convolutions(), convolutions()
+    matrices = [weight for weight in theirs.parameters() if weight.ndim > 1]
+    vectors = [weight for weight in theirs.parameters() if weight.ndim == 1]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    reference = torchs(groups, lr=0.01, foreach=False, fused=False)
+    optimizer = build_optimizer(name, [(ours, 0.01)], weight_decay=0.1)
+    for step in range(4):
+        if step == 2:
+            torch.save((ours.state_dict(), optimizer.state_dict()), tmp_path / "saved")
+            weights, moments = torch.load(tmp_path / "saved", weights_only=True)
+            ours = convolutions()
+            ours.load_state_dict(weights)
+            optimizer = build_optimizer(name, [(ours, 0.01)], weight_decay=0.1)
+            optimizer.load_state_dict(moments)
+        pixels = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(step))
+        for part, its in ((ours, optimizer), (theirs, reference)):
+            its.zero_grad()
+            part.get_submodule("used")(pixels).square().mean().backward()
+            its.step()
+    for weight, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(weight, expected, atol=1e-6)
+    assert not torch.allclose(ours.get_parameter("used.0.weight"), convolutions().get_parameter("used.0.weight"))
+
+
+def convolutions() -> nn.Module:
+    """Channels last, as encoders are; and a layer that no gradient reaches."""
+    torch.manual_seed(0)
+    used = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3))
+    return nn.ModuleDict({"used": used, "unused": nn.Conv2d(3, 4, 3)}).to(memory_format=torch.channels_last)
 
 
 def test_scaling_rules_give_simclrs_rates() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -64,6 +65,25 @@ def test_colour_changes_equal_torchvisions(squares: Tensor, change: int, factor:
     assert torch.allclose(views, expected, atol=0.6)
 
 
+def test_colours_change_in_the_order_drawn_as_torchvisions_do(squares: Tensor) -> None:
+    adjust = (
+        reference.adjust_brightness,
+        reference.adjust_contrast,
+        reference.adjust_saturation,
+        reference.adjust_hue,
+    )
+    random = np.random.default_rng(5)
+    orders = random.permutation([*permutations(range(4))] * 2).tolist()
+    factors = random.uniform([0.6, 0.6, 0.4, -0.3], [1.4, 1.4, 1.6, 0.3], (len(orders), 4)).tolist()
+    drawn = [parameters(order=tuple(order), factors=tuple(some)) for order, some in zip(orders, factors, strict=True)]
+    photos = squares[np.arange(len(orders)) % 3]
+    expected = photos.permute(0, 3, 1, 2).float() / 255
+    for row, order in enumerate(orders):
+        for change in order:
+            expected[row] = adjust[change](expected[row], factors[row][change])
+    assert torch.allclose(make_views(photos, drawn, 32), expected * 255, atol=0.6)
+
+
 def test_grey_flip_and_blur_equal_torchvisions(squares: Tensor) -> None:
     views = make_views(squares, [parameters(grey=True), parameters(flip=True), parameters(blur=1.3)], 32)
     images = squares.permute(0, 3, 1, 2).float()
@@ -88,13 +108,40 @@ def test_a_view_is_a_function_of_its_name() -> None:
     assert alone != draw_batch(config, np.array([1.5]), np.array([7]), 1, 1, np.array([1]))[0]
 
 
-def test_a_views_pixels_do_not_depend_on_its_company() -> None:
-    config = ViewConfig(size=24, grey=0.2, blur=0.5)
-    squares = torch.from_numpy(np.random.default_rng(8).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8))
-    drawn = draw_batch(config, np.ones(40), np.arange(40), 1, 0, np.zeros(40, np.int64))
-    together = make_views(squares, drawn, 24)
-    alone = torch.cat([make_views(squares[row : row + 1], [view], 24) for row, view in enumerate(drawn)])
-    assert torch.allclose(together, alone, atol=0.1)  # a blur is cut off at three standard deviations of the widest
+Batch = tuple[Tensor, list[ViewParameters], list[ViewParameters]]
+
+
+@pytest.fixture
+def batch() -> Batch:
+    """40 photos, and what was drawn for the first and for the second view of each."""
+    config = ViewConfig(size=24, grey=0.2, blur=0.5, blur_sigma=15)
+    photos = torch.from_numpy(np.random.default_rng(8).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8))
+    first, second = (draw_batch(config, np.ones(40), np.arange(40), 1, 0, np.full(40, view)) for view in (0, 1))
+    return photos, first, second
+
+
+def test_a_views_pixels_do_not_depend_on_its_company(batch: Batch) -> None:
+    photos, first, _ = batch
+    alone = torch.cat([make_views(photos[row : row + 1], [view], 24) for row, view in enumerate(first)])
+    assert torch.allclose(make_views(photos, first, 24), alone, atol=0.01)
+
+
+def test_both_views_in_one_call_equal_two_calls(batch: Batch) -> None:
+    photos, first, second = batch
+    views = make_views(photos, first + second, 24)
+    assert torch.allclose(views, torch.cat([make_views(photos, drawn, 24) for drawn in (first, second)]), atol=0.01)
+    assert not torch.allclose(views[:40], views[40:], atol=10)
+    with pytest.raises(ValueError, match="equally many views; received 79 views of 40 photos: give"):
+        make_views(photos, first + second[1:], 24)
+
+
+def test_views_do_not_depend_on_the_order_of_rows(batch: Batch) -> None:
+    photos, first, second = batch
+    order = np.random.default_rng(9).permutation(40)
+    mixed = [drawn[row] for drawn in (first, second) for row in order]
+    views = make_views(photos, first + second, 24)
+    expected = torch.cat([views[:40][order], views[40:][order]])
+    assert torch.allclose(make_views(photos[order], mixed, 24), expected, atol=0.01)
 
 
 def same_distribution(ours: object, theirs: object) -> bool:

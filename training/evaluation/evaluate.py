@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from catalog import atomic
-from catalog.errors import LookalikeError, UsageError
+from catalog.errors import LookalikeError
 from catalog.manifest import Manifest
 from catalog.progress import progress
 from catalog.store import Store
@@ -39,7 +39,7 @@ from training.evaluation.retrieval import find_category, find_original
 from training.evaluation.subjects import BACKBONE, IMAGENET, all_subjects, embed_all, embed_copies
 from training.memory import keep_freed_memory
 from training.preprocess import decode_size, preprocess
-from training.runs import Run, find_run, newest_finished
+from training.runs import Run, run_to_use
 from training.say import Say
 
 PROBE_PART = 0.2
@@ -69,14 +69,14 @@ def evaluate(config: EvaluateConfig, say: Say = print) -> Evaluation:
 
     Raises:
         UsageError: no such run, column or queries.
-        LookalikeError: fewer than 2 photos can be read.
+        LookalikeError: no finished run; fewer than 2 photos can be read.
     """
     begun = time.monotonic()
     store = Store.open(config.store)
     device = choose_device(config.device)
     keep_freed_memory()
     with store.writing("lookalike evaluate"):
-        run = _chosen_run(store, config)
+        run = run_to_use(store, config.run)
         encoder, header = load_encoder(run.checkpoint_file)
         spec = header.spec
         root = Path(store.read_catalog()["root"])
@@ -118,13 +118,6 @@ def evaluate(config: EvaluateConfig, say: Say = print) -> Evaluation:
         }
         lines += _leave(run, figures, measures[indexed], gallery, vectors[indexed], queries, query_vectors.get(indexed))
     return Evaluation(run=run.name, lines=tuple(lines), figures=figures)
-
-
-def _chosen_run(store: Store, config: EvaluateConfig) -> Run:
-    run = find_run(store, config.run) if config.run else newest_finished(store)
-    if run is None or not run.checkpoint_file.exists():
-        raise UsageError('evaluate needs a run with a checkpoint; there is none: run "lookalike train"')
-    return run
 
 
 def _in_order(vectors: Vectors) -> list[str]:

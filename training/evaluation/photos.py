@@ -98,8 +98,11 @@ def prepared_photos(
     Args:
         fit: short side, in pixels, below which a photo must not be decoded.
     """
-    files = [catalog_photo_path(photo.root, photo.path) for photo in photos]
-    for photo, pixels in zip(photos, _prepared(files, prepare, fit), strict=True):
+
+    def located(photo: Photo) -> Path:
+        return catalog_photo_path(photo.root, photo.path)
+
+    for photo, pixels in zip(photos, _prepared(photos, located, prepare, fit), strict=True):
         if pixels is not None:
             yield photo, pixels
 
@@ -112,17 +115,19 @@ def prepared_queries(
     Raises:
         UsageError: one cannot be read: figures over fewer queries than asked for would mislead.
     """
-    for query, pixels in zip(queries, _prepared([query.file for query in queries], prepare, fit), strict=True):
+    for query, pixels in zip(queries, _prepared(queries, lambda query: query.file, prepare, fit), strict=True):
         if pixels is None:
             raise UsageError(f"every query must be a readable photo; {shown(str(query.file))} is not: leave it out")
         yield query, pixels
 
 
-def _prepared(files: Sequence[Path], prepare: Callable[[Image.Image], Pixels], fit: int) -> Iterator[Pixels | None]:
-    def open_one(file: Path) -> Pixels | None:
+def _prepared(
+    photos: Sequence[Any], located: Callable[[Any], Path], prepare: Callable[[Image.Image], Pixels], fit: int
+) -> Iterator[Pixels | None]:
+    def open_one(photo: Any) -> Pixels | None:
         try:
-            return prepare(decode_photo(read_photo(file), fit=fit).image)
+            return prepare(decode_photo(read_photo(located(photo)), fit=fit).image)
         except BadImage:
             return None
 
-    return map_in_order(open_one, files, workers=default_workers())
+    return map_in_order(open_one, photos, workers=default_workers())

@@ -1,0 +1,86 @@
+"""The beginning of a run: store locked, photos decoded, encoder at its start. Under torchrun rank 0 does it alone.
+
+A new run, too, is left as a state on disk to go on from: so every rank begins as a resumed run does, and all alike.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from dataclasses import replace
+
+import torch
+
+from catalog import atomic
+from catalog.manifest import Manifest
+from catalog.store import Store
+from training.config import TrainConfig
+from training.device import choose_precision
+from training.job import Job
+from training.knn_probe import KnnProbe
+from training.photos import column_values, training_photos
+from training.ranks import Ranks
+from training.runs import Run, new_run, newest_resumable
+from training.sampling import balancing_weights
+from training.say import Say
+from training.start import begin_head, start_encoder
+from training.state import State, load_resume, new_optimizer, resumed_config, save_resume
+from training.sync_norms import refuse_live_norms
+
+MOST_EPOCHS = 40
+"""Of a run that chooses the number by itself."""
+
+
+def begin_run(config: TrainConfig, ranks: Ranks, lock: ExitStack, say: Say) -> Job:
+    """Find the run that is gone on with, or begin a new one; its state is on disk then.
+
+    Args:
+        lock: is given the store's lock to hold.
+
+    Raises:
+        StoreError: there is no store, or another process is writing to it.
+        UsageError: settings that cannot be.
+        TrainingError: fewer than 2 usable photos.
+    """
+    store, device = Store.open(config.store), ranks.device
+    lock.enter_context(store.writing("lookalike train"))
+    manifest = Manifest.read(store.manifest_file)
+    if config.resume:
+        run = newest_resumable(store, config.name)
+        settings = resumed_config(load_resume(run)["config"])
+        config = replace(settings, store=config.store, device=config.device)
+        refuse_live_norms(start_encoder(config), config, ranks)
+        return _job(run, config, store, manifest, device, say)
+    run = new_run(store, config.name)
+    encoder = start_encoder(config)
+    refuse_live_norms(encoder, config, ranks)
+    job = _job(run, config, store, manifest, device, say)
+    config = _resolved(config, len(job.photos), encoder, device)
+    run.folder.mkdir(parents=True)
+    try:
+        encoder = encoder.to(device)
+        start_features = begin_head(encoder, config, job.photos, device)
+        state = State(encoder=encoder, optimizer=new_optimizer(encoder, config), start_features=start_features)
+        atomic.write_json(run.config_file, config.to_json())
+        save_resume(run, config, job.photos, state)
+    except BaseException:
+        shutil.rmtree(run.folder)  # nothing was learned yet: leave the store as it was
+        raise
+    return replace(job, config=config)
+
+
+def _job(run: Run, config: TrainConfig, store: Store, manifest: Manifest, device: torch.device, say: Say) -> Job:
+    photos = training_photos(store, manifest, config.pixels_side, say)
+    weights, probe = None, None
+    if config.balance:
+        weights = balancing_weights(column_values(manifest, photos, config.balance, "--balance"))
+    if config.knn_column:
+        labels = column_values(manifest, photos, config.knn_column, "--knn-column")
+        probe = KnnProbe(photos, labels, config, device)
+    return Job(run=run, config=config, photos=photos, weights=weights, probe=probe, device=device)
+
+
+def _resolved(config: TrainConfig, count: int, encoder: torch.nn.Module, device: torch.device) -> TrainConfig:
+    """The settings with what was left to choose: as they are written beside the results."""
+    epochs = config.epochs or min(MOST_EPOCHS, max(1, round(config.views_shown / (2 * count))))
+    return replace(config, epochs=epochs, precision=choose_precision(config.precision, device, encoder))
