@@ -29,8 +29,8 @@ from training.evaluation.evaluate import evaluate
 NAMES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
 SPLITS = {"train": "train", "test": "t10k"}
 RECIPE = (
-    *("--encoder", "resnet10_narrow", "--weights", "none", "--batch-size", "256", "--image-size", "32"),
-    *("--pixels-side", "32", "--views.size", "32", "--views.min-area", "0.3", "--views.hue", "0", "--views.grey", "0"),
+    *("--encoder", "resnet10_narrow", "--weights", "none", "--batch-size", "256", "--image-size", "28"),
+    *("--pixels-side", "28", "--views.size", "28", "--views.min-area", "0.3", "--views.hue", "0", "--views.grey", "0"),
     *("--views.saturation", "0", "--views.brightness", "0.4", "--views.contrast", "0.4", "--views.blur", "0"),
     *("--learning-rate", "1e-3", "--head-learning-rate", "1e-3", "--projection-dim", "128", "--temperature", "0.2"),
 )

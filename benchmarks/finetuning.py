@@ -36,7 +36,7 @@ from training.checkpoint import read_header
 from training.classifier import load_classifier
 from training.config import PRESETS, ViewConfig
 from training.device import choose_device
-from training.encode_photos import encode_photos
+from training.encode_photos import Looking, encode_photos
 from training.encoder import Encoder, load_encoder
 from training.evaluation.bootstrap import bootstrap_difference, bootstrap_mean
 from training.evaluation.classification import Classification
@@ -73,10 +73,8 @@ class Photos:
             lambda pixels: functional.normalize(getattr(network(pixels), spec.layer), dim=1),
             self.photos,
             np.arange(len(self.photos)),
-            side=spec.image_size,
-            centre_crop=spec.centre_crop,
-            device=device,
-            description="encoding",
+            Looking(side=spec.image_size, centre_crop=spec.centre_crop, device=device),
+            "encoding",
         )
         return np.asarray(vectors.cpu().numpy(), dtype=np.float32)
 

@@ -45,7 +45,7 @@ class Backbone:
     std: tuple[float, float, float]
     """What the difference is divided by."""
     has_small_stem: bool
-    """Whether a 3x3 stem without max-pooling can be asked for."""
+    """Whether a stem of 3x3 and stride 1, without max-pooling but in the narrow one, can be asked for."""
     has_gem: bool = True
     """Whether its feature map can be pooled by the generalised mean."""
     can_fold: bool = True
@@ -123,7 +123,8 @@ def build_backbone(name: str, *, small_stem: bool = False, pooling: Pooling = "a
         network.fc = nn.Identity()
         if small:
             network.conv1 = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)
-            network.maxpool = nn.Identity()
+            if name != "resnet10_narrow":  # which is for little time: full resolution would take two thirds of it
+                network.maxpool = nn.Identity()
     else:
         network.classifier = nn.Identity()
     if pooling == "gem":
@@ -172,6 +173,24 @@ def _timm_network(name: str, *, pretrained: bool = False) -> nn.Module:
         raise UsageError(
             f"--encoder timm:NAME needs the name of an encoder in timm; received {name}: {error}"
         ) from None
+
+
+def first_stages(network: nn.Module, part: float) -> list[nn.Module]:
+    """A backbone's modules from its input on, up to a part of its stages, rounded down; none for 0.
+
+    Stages are the layers of a ResNet, the stages of an EfficientNet, the blocks of a MobileNet or a transformer.
+    """
+    modules: list[nn.Module] = []
+    stages: list[nn.Module] = []
+    for name, child in network.named_children():
+        if name in ("blocks", "features", "stages"):
+            stages += list(child.children())
+        elif name.startswith("layer"):
+            stages.append(child)
+        elif not stages:
+            modules.append(child)
+    count = int(part * len(stages))
+    return [*modules, *stages[:count]] if count else []
 
 
 def load_start(network: nn.Module, name: str, weights: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 
 from catalog import atomic
+from catalog.disk import require_room
 from catalog.manifest import Manifest
 from catalog.store import Store
 from training.config import TrainConfig
@@ -27,6 +28,9 @@ from training.start import begin_head, start_encoder
 from training.state import State, load_resume, new_optimizer, resumed_config, save_resume
 from training.sync_norms import refuse_live_norms
 
+STATES = 8
+"""Room for a run, in sizes of its encoder: resume state (weights and an optimiser's two moments) and checkpoint, each
+beside the one that it replaces."""
 MOST_EPOCHS = 40
 """Of a run that chooses the number by itself."""
 
@@ -56,11 +60,13 @@ def begin_run(config: TrainConfig, ranks: Ranks, lock: ExitStack, say: Say) -> J
     refuse_live_norms(encoder, config, ranks)
     job = _job(run, config, store, manifest, device, say)
     config = _resolved(config, len(job.photos), encoder, device)
+    learned = sum(parameter.nbytes for parameter in encoder.parameters())
+    require_room(store.root, STATES * learned, "checkpoint and resume state", "free some, or put the store elsewhere")
     run.folder.mkdir(parents=True)
     try:
         encoder = encoder.to(device)
-        start_features = begin_head(encoder, config, job.photos, device)
-        state = State(encoder=encoder, optimizer=new_optimizer(encoder, config), start_features=start_features)
+        begin_head(encoder, config, job.photos, device, run.start_rows_file)
+        state = State(encoder=encoder, optimizer=new_optimizer(encoder, config))
         atomic.write_json(run.config_file, config.to_json())
         save_resume(run, config, job.photos, state)
     except BaseException:

@@ -66,7 +66,8 @@ class TrainConfig:
     """Settings of one training run."""
 
     preset: str = "balanced"
-    """Named settings to begin with: fast, or balanced; any other option then changes a single one of them."""
+    """Named settings to begin with: fast, balanced, best (for a GPU), colour-exact (the same design in another colour
+    is another product) or same-design (it is the same one); any other option then changes a single one of them."""
     store: Path = DEFAULT_STORE
     """The store whose photos to train on."""
     name: str = ""
@@ -80,16 +81,16 @@ class TrainConfig:
     """Where to start: "imagenet", "none" (random), or a file of weights (.safetensors, or .pt read as weights only)."""
     epochs: int = 0
     """Times that every photo is seen, in two views each; 0: as often as --views-shown allows, 1 to 40 times."""
-    views_shown: int = 24_000
+    views_shown: int = 48_000
     """Views that a run with --epochs 0 shows in all."""
     batch_size: int = 128
-    """Photos in a batch (each repels all others); shrinks for small catalogs."""
+    """Photos in a batch, of all processes together (each repels all others); shrinks for small catalogs."""
     chunk_size: int = 0
-    """Photos that go through the network at once; the batch's loss stays whole (GradCache). 0: the whole batch."""
+    """Photos that go through a process's network at once; the batch's loss stays whole (GradCache). 0: all of them."""
     balance: str = ""
     """A column of the table: photos are drawn so that each of its values is seen equally often; empty: each photo
     once an epoch."""
-    image_size: int = 224
+    image_size: int = 192
     """Side of the input when embedding and searching, in pixels."""
     centre_crop: float = 1.0
     """Part of the photo's short side that is looked at when embedding and searching."""
@@ -109,6 +110,11 @@ class TrainConfig:
     """Temperature of NT-Xent."""
     keep_start: float = 2.0
     """Weight of the term that keeps the pretrained start's similarities; 0 leaves it out, as does a random start."""
+    keep_neighbours: int = 20
+    """What that term keeps of a photo is smoothed over so many photos nearest to it, at most one in 150 of the catalog:
+    kinds of products come together; 0 keeps each photo's own."""
+    freeze: float = 0.45
+    """Part of a pretrained backbone's stages, from the input on, that stays as it is: training is a third quicker."""
     freeze_norms: Literal["auto", "yes", "no"] = "auto"
     """Keep batch norms as the start has them; auto: yes where the start is pretrained."""
     optimizer: Literal["adam", "adamw", "sgd", "lars"] = "adamw"
@@ -149,12 +155,19 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require(self.epochs >= 0, "--epochs must not be negative", self.epochs, "choose 1 or more, or 0 for auto")
-        require(self.views_shown >= 1, "--views-shown must be at least 1", self.views_shown, "try 24000")
+        require(self.views_shown >= 1, "--views-shown must be at least 1", self.views_shown, "try 48000")
         require(self.batch_size >= 2, "--batch-size must be at least 2", self.batch_size, "choose 64 to 512")
         require(self.temperature > 0, "--temperature must be above 0", self.temperature, "try 0.1")
         require(self.projection_dim >= 2, "--projection-dim must be at least 2", self.projection_dim, "try 256")
         require(-1 <= self.pca_power <= 1, "--pca-power must lie in -1 to 1", self.pca_power, "try 0 or 0.5")
         require(self.keep_start >= 0, "--keep-start must not be negative", self.keep_start, "0 leaves the term out")
+        require(
+            self.keep_neighbours >= 0,
+            "--keep-neighbours must not be negative",
+            self.keep_neighbours,
+            "0 smooths nothing",
+        )
+        require(0 <= self.freeze < 1, "--freeze must lie in 0 to below 1", self.freeze, "0 trains all stages")
         require(self.chunk_size >= 0, "--chunk-size must not be negative", self.chunk_size, "0 takes the batch whole")
         require(0 <= self.momentum < 1, "--momentum must lie in 0 to below 1", self.momentum, "try 0.9")
         require(self.clip_norm >= 0, "--clip-norm must not be negative", self.clip_norm, "0 leaves gradients alone")
@@ -168,8 +181,8 @@ class TrainConfig:
         require(self.weight_decay >= 0, "--weight-decay must not be negative", self.weight_decay, "try 1e-6")
         require(0 <= self.warmup < 1, "--warmup must lie in 0 to below 1", self.warmup, "try 0.1")
         require(0 < self.centre_crop <= 1, "--centre-crop must be above 0, at most 1", self.centre_crop, "try 0.875")
-        require(32 <= self.image_size <= 1024, "--image-size must lie in 32 to 1024", self.image_size, "try 224")
-        require(32 <= self.pixels_side <= 1024, "--pixels-side must lie in 32 to 1024", self.pixels_side, "try 224")
+        require(16 <= self.image_size <= 1024, "--image-size must lie in 16 to 1024", self.image_size, "try 224")
+        require(16 <= self.pixels_side <= 1024, "--pixels-side must lie in 16 to 1024", self.pixels_side, "try 224")
         require(
             self.name == "" or (self.name.isascii() and self.name.replace("-", "").replace("_", "").isalnum()),
             "--name takes letters, digits, - and _",
@@ -185,5 +198,10 @@ class TrainConfig:
 PRESETS: dict[str, TrainConfig] = {
     "fast": TrainConfig(preset="fast", views_shown=8_000),
     "balanced": TrainConfig(),
+    "best": TrainConfig(
+        preset="best", views_shown=400_000, batch_size=512, views=ViewConfig(size=192), image_size=256, pixels_side=288
+    ),
+    "colour-exact": TrainConfig(preset="colour-exact", views=ViewConfig(saturation=0.0, hue=0.0, grey=0.0)),
+    "same-design": TrainConfig(preset="same-design", views=ViewConfig(saturation=0.8, hue=0.5, grey=0.5)),
 }
 """What `--preset` names."""

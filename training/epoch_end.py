@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, replace
 
 from training.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
-from training.encode_photos import encode_photos
+from training.encode_photos import Looking, encode_photos
 from training.encoder import Encoder, load_encoder
 from training.evaluation.choose_layer import LayerChoice, choose_layer, label_free_score
 from training.job import Job
@@ -95,10 +95,8 @@ def _settled(job: Job, encoder: Encoder) -> Encoder:
             lambda pixels: encoder(pixels).projection,
             photos,
             mixed,
-            side=config.image_size,
-            centre_crop=config.centre_crop,
-            device=job.device,
-            description="settling norms",
+            Looking(side=config.image_size, centre_crop=config.centre_crop, device=job.device),
+            "settling norms",
         ),
     )
     return encoder

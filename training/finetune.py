@@ -25,7 +25,7 @@ from catalog.store import Store
 from training.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from training.classifier import save_classifier
 from training.device import autocast, choose_device
-from training.encode_photos import encode_photos
+from training.encode_photos import Looking, encode_photos
 from training.evaluation.classification import Classification
 from training.evaluation.pictures import draw_confusion
 from training.finetune_config import FinetuneConfig
@@ -215,10 +215,8 @@ def _vectors(job: Job, places: Places) -> Tensor:
         lambda pixels: functional.normalize(getattr(job.encoder(pixels), spec.layer).float(), dim=1),
         job.photos,
         places,
-        side=spec.image_size,
-        centre_crop=spec.centre_crop,
-        device=job.device,
-        description="encoding",
+        Looking(side=spec.image_size, centre_crop=spec.centre_crop, device=job.device),
+        "encoding",
     )
 
 

@@ -18,11 +18,11 @@ from torch.nn import functional
 from catalog import atomic
 from catalog.disk import require_room
 from catalog.errors import LookalikeError
-from training.encode_photos import BATCH, encode_batches
+from training.encode_photos import BATCH, Looking, encode_batches
 from training.neighbourhood import smooth
 from training.photos import TrainingPhotos
 
-PHOTOS_PER_NEIGHBOUR = 75
+PHOTOS_PER_NEIGHBOUR = 150
 """A photo is smoothed over at most one in so many photos of its catalog: in a small one the nearest are soon of another
 kind."""
 
@@ -34,9 +34,7 @@ def write_start_rows(
     sample: Tensor,
     *,
     neighbours: int,
-    side: int,
-    centre_crop: float,
-    device: torch.device,
+    looking: Looking,
 ) -> None:
     """Write (N, T) float32 rows, centred, smoothed over their neighbours, of unit norm.
 
@@ -52,20 +50,12 @@ def write_start_rows(
     count = min(neighbours, len(photos) // PHOTOS_PER_NEIGHBOUR)
     mean = sample.mean(dim=0)
     around = functional.normalize(sample - mean, dim=1)
-    centre = torch.cat([smooth(rows, around, count) for rows in around.split(BATCH)]).mean(dim=0)
+    centre = torch.cat([smooth(rows, around, count) for rows in torch.split(around, BATCH)]).mean(dim=0)
     require_room(file.parent, len(photos) * sample.shape[1] * 4, "the start's features", "free some, or --keep-start 0")
     batches = (
-        sample.split(BATCH)
+        torch.split(sample, BATCH)
         if len(sample) == len(photos)
-        else encode_batches(
-            encode,
-            photos,
-            np.arange(len(photos)),
-            side=side,
-            centre_crop=centre_crop,
-            device=device,
-            description="what to keep of the start",
-        )
+        else encode_batches(encode, photos, np.arange(len(photos)), looking, "what to keep of the start")
     )
     with atomic.replacing(file) as temporary:
         rows = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=(len(photos), sample.shape[1]))

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from training.config import TrainConfig
-from training.encode_photos import encode_photos
+from training.encode_photos import Looking, encode_photos
 from training.encoder import Encoder
 from training.evaluation.retrieval import find_category
 from training.photos import TrainingPhotos
@@ -37,8 +37,8 @@ class KnnProbe:
             labelled = np.sort(generator(config.seed, PROBE).choice(labelled, MOST_PHOTOS, replace=False))
         self._places = labelled
         self._labels = np.array([str(labels[place]) for place in labelled])
-        self._photos, self._device = photos, device
-        self._side, self._centre_crop = config.views.size, config.centre_crop
+        self._photos = photos
+        self._looking = Looking(side=config.views.size, centre_crop=config.centre_crop, device=device)
 
     def accuracy(self, encoder: Encoder) -> float:
         """How often a photo's 20 nearest others vote for its own label, in [0, 1]."""
@@ -47,10 +47,8 @@ class KnnProbe:
             lambda pixels: functional.normalize(encoder(pixels).projection.float(), dim=1),
             self._photos,
             self._places,
-            side=self._side,
-            centre_crop=self._centre_crop,
-            device=self._device,
-            description="kNN probe",
+            self._looking,
+            "kNN probe",
         ).cpu()
         found = find_category(
             vectors.numpy(), vectors.numpy(), self._labels, self._labels, left_out=(self._places, self._places)

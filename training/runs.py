@@ -37,6 +37,16 @@ class Run:
         return self.folder / "resume.pt"
 
     @property
+    def start_rows_file(self) -> Path:
+        """start_rows.npy: what the run keeps of its start, photo by photo; removed when the run is finished."""
+        return self.folder / "start_rows.npy"
+
+    def forget_how_to_resume(self) -> None:
+        """Remove what only an unfinished run needs."""
+        self.resume_file.unlink(missing_ok=True)
+        self.start_rows_file.unlink(missing_ok=True)
+
+    @property
     def metrics_file(self) -> Path:
         """metrics.jsonl: one JSON object per logged step."""
         return self.folder / "metrics.jsonl"

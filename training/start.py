@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from catalog.errors import UsageError
-from training.backbones import SMALL_IMAGE, find_backbone, load_start
+from training.backbones import SMALL_IMAGE, find_backbone, first_stages, load_start
 from training.checkpoint import Checkpoint, CheckpointHeader
 from training.config import TrainConfig
-from training.encode_photos import encode_photos
+from training.encode_photos import Looking, encode_photos
 from training.encoder import Encoder
 from training.folding import fold_norms
 from training.heads import LinearHead, begin_as_pca
+from training.keep_start import write_start_rows
 from training.photos import TrainingPhotos
 from training.spec import EncoderSpec
+
+MOST_SAMPLED = 20_000
+"""Photos whose features give a head its components, and a photo its neighbours."""
 
 
 def encoder_spec(config: TrainConfig) -> EncoderSpec:
@@ -57,6 +62,18 @@ def norms_are_frozen(config: TrainConfig) -> bool:
     return config.freeze_norms == "yes" or (config.freeze_norms == "auto" and config.weights != "none")
 
 
+def keeps_start(config: TrainConfig) -> bool:
+    """Whether a run holds on to what its start says of the photos."""
+    return config.weights != "none" and config.keep_start > 0
+
+
+def freeze_first_stages(encoder: Encoder, config: TrainConfig) -> None:
+    """Let the part of a pretrained backbone that sees edges and textures stay as it is, in place: no gradients."""
+    if config.weights != "none":
+        for module in first_stages(encoder.backbone, config.freeze):
+            module.requires_grad_(requires_grad=False)
+
+
 def start_encoder(config: TrainConfig) -> Encoder:
     """The encoder with its starting weights; the head is still random, drawn by the seed.
 
@@ -73,30 +90,43 @@ def start_encoder(config: TrainConfig) -> Encoder:
     return encoder.to(memory_format=torch.channels_last)
 
 
-def begin_head(encoder: Encoder, config: TrainConfig, photos: TrainingPhotos, device: torch.device) -> Tensor | None:
-    """Begin a linear head as a PCA of the start's features, in place.
+def begin_head(
+    encoder: Encoder, config: TrainConfig, photos: TrainingPhotos, device: torch.device, start_rows: Path | None = None
+) -> None:
+    """Begin a linear head as a PCA of the start's features, in place, and leave what is to be kept of the start.
 
-    The features are taken at the size of searching, not of a training view: a better start and a better teacher.
+    The features are taken at the size of searching, not of a training view: a better start and a better teacher. Of a
+    large catalog an even part gives the components.
 
-    Returns:
-        The similarities to keep, as one row per photo: (N, T), centred, of unit norm; None where none are kept.
+    Args:
+        start_rows: the file for the latter, see training/keep_start.py; None leaves none.
+
+    Raises:
+        LookalikeError: the disk has too little room.
     """
-    if config.weights == "none" or not (isinstance(encoder.head, LinearHead) or config.keep_start > 0):
-        return None
+    if config.weights == "none" or not (isinstance(encoder.head, LinearHead) or keeps_start(config)):
+        return
     encoder.eval()
-    features = encode_photos(
-        lambda pixels: encoder.backbone(encoder.normalise(pixels)),
-        photos,
-        np.arange(len(photos)),
-        side=config.image_size,
-        centre_crop=config.centre_crop,
-        device=device,
-        description="the start's features",
-    )
+
+    def start_features(pixels: Tensor) -> Tensor:
+        return encoder.backbone(encoder.normalise(pixels))  # type: ignore[no-any-return]
+
+    looking = Looking(side=config.image_size, centre_crop=config.centre_crop, device=device)
+    sampled = np.arange(0, len(photos), math.ceil(len(photos) / MOST_SAMPLED))
+    features = encode_photos(start_features, photos, sampled, looking, "the start's features")
+    project: Callable[[Tensor], Tensor] = nn.Identity()
     if isinstance(encoder.head, LinearHead):
         begin_as_pca(encoder.head, features, config.pca_power)
-        features = encoder.head(features).detach()
-    return functional.normalize(features - features.mean(dim=0), dim=1) if config.keep_start else None
+        project = encoder.head
+    if keeps_start(config) and start_rows is not None:
+        write_start_rows(
+            start_rows,
+            lambda pixels: project(start_features(pixels)),
+            photos,
+            project(features).detach(),
+            neighbours=config.keep_neighbours,
+            looking=looking,
+        )
 
 
 @torch.no_grad()

@@ -6,17 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from catalog import atomic
 from catalog.errors import LookalikeError, UsageError
 from training.config import TrainConfig, ViewConfig
 from training.encoder import Encoder
+from training.keep_start import read_start_rows
 from training.optimizers import build_optimizer, scaled_learning_rate
 from training.photos import TrainingPhotos
 from training.runs import Run
 from training.spec import EncoderSpec
+from training.start import freeze_first_stages, keeps_start
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,8 +34,9 @@ class State:
     """Batches done in the epoch at hand."""
     step: int = 0
     """Batches done in all."""
-    start_features: Tensor | None = None
-    """The pretrained start's view of every photo: (N, T), centred, unit norm; None where it is not to be kept."""
+    start_rows: npt.NDArray[np.float32] | None = None
+    """What the pretrained start says of every photo, (N, T), memory-mapped (training/keep_start.py); None where it is
+    not to be kept."""
     pending: dict[str, list[float]] = field(default_factory=dict)
     """Numbers of the steps since the last logged row."""
     row: dict[str, float] = field(default_factory=dict)
@@ -62,7 +66,6 @@ def save_resume(run: Run, config: TrainConfig, photos: TrainingPhotos, state: St
         "photos": len(photos),
         "weights": state.encoder.state_dict(),
         "optimizer": state.optimizer.state_dict(),
-        "start_features": state.start_features,
         "epoch": state.epoch,
         "batch": state.batch,
         "step": state.step,
@@ -94,12 +97,14 @@ def resumed_config(values: dict[str, Any]) -> TrainConfig:
     return TrainConfig(**{**values, "store": Path(values["store"]), "views": ViewConfig(**values["views"])})
 
 
-def restore(resumed: dict[str, Any], config: TrainConfig, photos: TrainingPhotos, device: torch.device) -> State:
+def restore(run: Run, config: TrainConfig, photos: TrainingPhotos, device: torch.device) -> State:
     """The state that was saved.
 
     Raises:
+        LookalikeError: it cannot be read.
         UsageError: it was saved for other photos than these.
     """
+    resumed = load_resume(run)
     if (photos.fingerprint, len(photos)) != (resumed["fingerprint"], resumed["photos"]):
         raise UsageError(
             f"--resume needs the photos the run began with ({resumed['photos']}); the catalog has changed since: "
@@ -108,16 +113,16 @@ def restore(resumed: dict[str, Any], config: TrainConfig, photos: TrainingPhotos
     encoder = Encoder(EncoderSpec.from_json(resumed["spec"]))
     encoder.load_state_dict(resumed["weights"])
     encoder = encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    freeze_first_stages(encoder, config)
     optimizer = new_optimizer(encoder, config)
     optimizer.load_state_dict(resumed["optimizer"])
-    features = resumed["start_features"]
     return State(
         encoder=encoder,
         optimizer=optimizer,
         epoch=resumed["epoch"],
         batch=resumed["batch"],
         step=resumed["step"],
-        start_features=None if features is None else features.to(device),
+        start_rows=read_start_rows(run.start_rows_file) if keeps_start(config) else None,
         pending=resumed["pending"],
         row=resumed["row"],
         best_score=resumed["best"][0],

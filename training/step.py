@@ -184,8 +184,8 @@ def _loss(config: TrainConfig, state: State, places: Places, projections: Tensor
         "spread": _spread(torch.cat((first, second)).detach()),
         "learning_rate": float(state.optimizer.param_groups[0]["lr"]),
     }
-    if state.start_features is not None:
-        kept = relational_loss(first, second, state.start_features[places])
+    if state.start_rows is not None:
+        kept = relational_loss(first, second, torch.from_numpy(state.start_rows[places]).to(first.device))
         loss = loss + config.keep_start * kept
         numbers["keep_start"] = float(kept.detach())
     numbers["loss"] = float(loss.detach())

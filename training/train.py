@@ -30,7 +30,7 @@ from training.ranks import Ranks, nothing, torchrun_ranks
 from training.say import Say
 from training.schedule import schedule_factor
 from training.start import moved, start_encoder
-from training.state import State, load_resume, restore, save_resume
+from training.state import State, restore, save_resume
 from training.step import Batch, batches_per_epoch, epoch_batches, set_learning_rate, take_step, views_of
 from training.stopping import StopRequest
 from training.sync_norms import sync_norms
@@ -85,7 +85,7 @@ def train(config: TrainConfig, say: Say = print) -> TrainResult:
     with torchrun_ranks(choose_device(config.device)) as ranks, ExitStack() as lock:
         say = ranks.only_first(say)
         job = replace(ranks.from_first(begin_run, config, ranks, lock, say), device=ranks.device)
-        state = restore(load_resume(job.run), job.config, job.photos, job.device)
+        state = restore(job.run, job.config, job.photos, job.device)
         if config.resume:
             say(f"resuming {job.run.name} after step {state.step}")
         else:
@@ -192,7 +192,7 @@ def _end_epoch(job: Job, state: State, stop: StopRequest, begun: float, log: Log
         moved=moved(end.encoder, start_encoder(config)),
     )
     atomic.write_json(run.result_file, {**asdict(result), "checkpoint": run.checkpoint_file.name})
-    run.resume_file.unlink(missing_ok=True)
+    run.forget_how_to_resume()
     return result
 
 
