@@ -27,6 +27,7 @@ from index.batches import batches
 from index.embedder import Embedder, open_embedder
 from index.embedding import embed_missing, read_vectors
 from index.encoders import EncoderFiles, start_encoder_files
+from index.labelled_gate import LabelGain, label_gain
 from index.versions import IndexVersion
 from training.checkpoint import read_header
 from training.config import Device
@@ -60,10 +61,14 @@ class Quality:
     """New minus other, recall@1."""
     first_version: bool = False
     """Whether nothing was in use, so that it was held against its untrained start."""
+    gain: LabelGain | None = None
+    """Of an encoder fine-tuned on labels: how much better it tells them apart than the other."""
 
     @property
     def worse(self) -> bool:
-        """Whether it is measurably worse."""
+        """Whether it is measurably worse; one that is proven better at the labels it was taught is not."""
+        if self.gain is not None and self.gain.proven:
+            return False
         return self.difference is not None and self.difference.wholly_below(TOLERANCE)
 
     @property
@@ -73,6 +78,10 @@ class Quality:
         if self.difference is None or self.other is None:
             return mine
         figures = f"{mine}; {self.against}: {self.other.recall(1)}; difference {self.difference}"
+        if self.gain is not None:
+            figures = f"{self.gain}; {figures}"
+            if self.gain.proven:
+                return f"better at its labels than {self.against}: {figures}"
         if self.difference.low > 0:
             return f"better than {self.against}: {figures}"
         if self.worse:
@@ -92,6 +101,7 @@ class Quality:
             "label_free": self.check.figures(),
             "against": self.against,
             "difference": None if self.difference is None else self.difference.to_json(),
+            "labels": None if self.gain is None else self.gain.to_json(),
             "verdict": self.verdict,
             "warning": self.warning,
         }
@@ -138,6 +148,7 @@ def measure_quality(
         other=other,
         difference=check.better_than(other),
         first_version=in_use is None,
+        gain=label_gain(store, manifest, encoder, other_files, device),
     )
 
 

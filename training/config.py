@@ -81,7 +81,7 @@ class TrainConfig:
     """Where to start: "imagenet", "none" (random), or a file of weights (.safetensors, or .pt read as weights only)."""
     epochs: int = 0
     """Times that every photo is seen, in two views each; 0: as often as --views-shown allows, 1 to 40 times."""
-    views_shown: int = 48_000
+    views_shown: int = 36_000
     """Views that a run with --epochs 0 shows in all."""
     batch_size: int = 128
     """Photos in a batch, of all processes together (each repels all others); shrinks for small catalogs."""
@@ -121,9 +121,9 @@ class TrainConfig:
     """adam, adamw (decoupled weight decay), sgd (Nesterov momentum) or lars (large batches from a random start)."""
     momentum: float = 0.9
     """Of sgd and lars."""
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-4
     """Highest learning rate of the backbone."""
-    head_learning_rate: float = 1e-4
+    head_learning_rate: float = 3e-4
     """Highest learning rate of the projection head."""
     rate_scaling: Literal["none", "linear", "sqrt"] = "none"
     """How both learning rates grow with the batch of B photos: none, linear (x B / 256) or sqrt (x root of B)."""
@@ -155,7 +155,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require(self.epochs >= 0, "--epochs must not be negative", self.epochs, "choose 1 or more, or 0 for auto")
-        require(self.views_shown >= 1, "--views-shown must be at least 1", self.views_shown, "try 48000")
+        require(self.views_shown >= 1, "--views-shown must be at least 1", self.views_shown, "try 36000")
         require(self.batch_size >= 2, "--batch-size must be at least 2", self.batch_size, "choose 64 to 512")
         require(self.temperature > 0, "--temperature must be above 0", self.temperature, "try 0.1")
         require(self.projection_dim >= 2, "--projection-dim must be at least 2", self.projection_dim, "try 256")
@@ -174,9 +174,9 @@ class TrainConfig:
         require(self.knn_every >= 1, "--knn-every must be at least 1", self.knn_every, "try 5")
         require(self.patience >= 0, "--patience must not be negative", self.patience, "0 runs to the end")
         require(0 <= self.workers <= 64, "--workers must lie in 0 to 64", self.workers, "try 2")
-        require(self.learning_rate > 0, "--learning-rate must be above 0", self.learning_rate, "try 1e-4")
+        require(self.learning_rate > 0, "--learning-rate must be above 0", self.learning_rate, "try 3e-4")
         require(
-            self.head_learning_rate > 0, "--head-learning-rate must be above 0", self.head_learning_rate, "try 1e-4"
+            self.head_learning_rate > 0, "--head-learning-rate must be above 0", self.head_learning_rate, "try 3e-4"
         )
         require(self.weight_decay >= 0, "--weight-decay must not be negative", self.weight_decay, "try 1e-6")
         require(0 <= self.warmup < 1, "--warmup must lie in 0 to below 1", self.warmup, "try 0.1")

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import faiss
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from catalog import atomic
 from catalog.errors import WorseEncoder
+from catalog.manifest import Manifest
 from catalog.store import Store
 from index.build import build_version
 from index.config import IndexConfig, StoreConfig
+from index.encoders import EncoderFiles, chosen_encoder
+from index.gate import Quality
+from index.labelled_gate import LabelGain, label_gain
 from index.status import status
 from index.versions import current_id, read_version
 from tests.small_run import leave_run
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from training.evaluation.alterations import FAMILIES
+from training.evaluation.bootstrap import Estimate
+from training.evaluation.label_free import LabelFreeCheck
+from training.label_split import split_photos
 
 MakeStore = Callable[[int], Store]
 
@@ -119,3 +130,66 @@ def test_a_damaged_encoder_in_use_is_mended_by_a_new_version(make_store: MakeSto
     onnx.write_bytes(content)
     build(store, run="two")
     assert read_version(store.versions_dir / current_id(store)).quality["against"] == "its untrained start"
+
+
+def test_a_fine_tuned_encoder_is_also_asked_for_its_labels(make_store: MakeStore) -> None:
+    """Against a plain loop: the share of held-out photos whose 20 nearest vote for the right label, new minus old."""
+    store = make_store(40)
+    leave_run(store, "good", projection_dim=64)
+    leave_collapsed_run(store, "bad")
+    plain = Manifest.read(store.manifest_file)
+    files = {name: chosen_encoder(store, IndexConfig(store=store.root, run=name)) for name in ("good", "bad")}
+    vectors = {}
+    for name in files:
+        build(store, run=name, force=True)
+        index = faiss.read_index(str(store.versions_dir / current_id(store) / "index.faiss"))
+        vectors[name] = index.reconstruct_n(0, 40)
+    side = vectors["good"] - vectors["good"].mean(axis=0)
+    labels = np.where(np.linalg.svd(side, full_matrices=False)[0][:, 0] > 0, "left", "right")
+    manifest = Manifest(plain.table.append_column("side", pa.array(labels.tolist())))
+    tuned = {"source": {}, "labels": "side", "held_out": 0.3, "label_fraction": 1.0, "seed": 0}
+
+    def teach(name: str) -> EncoderFiles:
+        checkpoint = load_checkpoint(store.runs_dir / name / "checkpoint.safetensors")
+        header = dataclasses.replace(checkpoint.header, config=tuned, manifest_fingerprint=plain.fingerprint)
+        path = store.runs_dir / name / "checkpoint.safetensors"
+        save_checkpoint(Checkpoint(header=header, weights=checkpoint.weights), path)
+        return chosen_encoder(store, IndexConfig(store=store.root, run=name))
+
+    split = split_photos(manifest, np.arange(40), "side", held_out=0.3, label_fraction=1.0, seed=0)
+    right = {}
+    for name, rows in vectors.items():
+        votes = np.exp(rows[split.held_out] @ rows[split.train].T / 0.07)
+        for row in votes:
+            row[np.argsort(-row)[20:]] = 0
+        left = votes @ (split.train_labels == "left") > votes @ (split.train_labels == "right")
+        right[name] = (np.where(left, "left", "right") == split.held_out_labels).mean()
+    gain = label_gain(store, manifest, teach("good"), files["bad"], "cpu")
+    assert gain is not None
+    assert (gain.column, gain.photos) == ("side", len(split.held_out))
+    assert gain.difference.value == pytest.approx(right["good"] - right["bad"])
+    loss = label_gain(store, manifest, teach("bad"), files["good"], "cpu")
+    assert loss is not None
+    assert loss.difference.value == pytest.approx(right["bad"] - right["good"])
+    assert label_gain(store, manifest, files["good"], files["bad"], "cpu") is None  # not fine-tuned
+    other = Manifest(manifest.table.slice(1))
+    assert label_gain(store, other, teach("good"), files["bad"], "cpu") is None  # not on this catalog
+
+
+def test_a_loss_of_details_is_forgiven_where_the_labels_gain() -> None:
+    families = len(FAMILIES)
+    contents = tuple(f"{number:064d}" for number in range(50))
+
+    def check(found: int) -> LabelFreeCheck:
+        hits = np.zeros((50, families), np.bool_)
+        hits[:found] = True
+        return LabelFreeCheck(contents=contents, first=hits, among_five=hits, gallery=50)
+
+    new, old = check(20), check(45)
+    difference = new.better_than(old)
+    for low, worse in ((0.1, False), (-0.1, True)):
+        gain = LabelGain(column="category", photos=9, difference=Estimate(value=0.3, low=low, high=0.5))
+        quality = Quality(check=new, against="before", other=old, difference=difference, gain=gain)
+        assert quality.worse is worse
+        assert quality.verdict.startswith("measurably worse" if worse else "better at its labels than before")
+        assert 'kNN accuracy by "category" on 9 held-out photos' in quality.verdict

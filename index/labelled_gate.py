@@ -1,0 +1,117 @@
+"""What the gate also asks of an encoder that was fine-tuned on labels: whether it tells these apart better.
+
+Fine-tuning gives up details by which an altered copy finds its original, and that is what it was asked for; so such a
+loss alone does not keep it out. It is asked on photos that it did not learn from, so only on the catalog that it was
+tuned on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from catalog.manifest import CatalogPhoto, Manifest
+from catalog.records import RecordFile
+from catalog.store import Store
+from index.embedder import open_embedder
+from index.embedding import embed_missing, read_vectors
+from index.encoders import EncoderFiles
+from index.vectors import Floats
+from training.checkpoint import read_header
+from training.config import Device
+from training.evaluation.bootstrap import Estimate, bootstrap_difference
+from training.evaluation.retrieval import find_category
+from training.label_split import Places, split_photos
+
+MOST_ASKED, MOST_SEARCHED = 2_000, 20_000
+"""Held-out photos that are asked for, and labelled ones that are searched; of more an even part."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelGain:
+    """How much better a fine-tuned encoder tells its labels apart than another."""
+
+    column: str
+    """The labels' column."""
+    photos: int
+    """Held-out photos that were asked for."""
+    difference: Estimate
+    """Fine-tuned minus other: how often the nearest labelled photos vote for the right label."""
+
+    @property
+    def proven(self) -> bool:
+        """Whether it is measurably better."""
+        return self.difference.low > 0
+
+    def __str__(self) -> str:
+        return f'kNN accuracy by "{self.column}" on {self.photos} held-out photos: difference {self.difference}'
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {"column": self.column, "photos": self.photos, "knn_accuracy": self.difference.to_json()}
+
+
+def label_gain(
+    store: Store, manifest: Manifest, encoder: EncoderFiles, other: EncoderFiles, device: Device
+) -> LabelGain | None:
+    """Hold a fine-tuned encoder against another one, by its labels.
+
+    Returns:
+        None where it was not fine-tuned, not on this catalog, or without photos held out.
+    """
+    header = read_header(encoder.checkpoint)
+    settings = header.config
+    if "source" not in settings or header.manifest_fingerprint != manifest.fingerprint:
+        return None
+    split = split_photos(
+        manifest,
+        np.array(manifest.first_rows, np.int64),
+        settings["labels"],
+        held_out=settings["held_out"],
+        label_fraction=settings["label_fraction"],
+        seed=settings["seed"],
+    )
+    if not len(split.held_out):
+        return None
+    photos = manifest.distinct_photos(Path(store.read_catalog()["root"]))
+    asked, searched = _even_part(len(split.held_out), MOST_ASKED), _even_part(len(split.train), MOST_SEARCHED)
+    places = np.concatenate([split.held_out[asked], split.train[searched]])
+    labels = np.concatenate([split.held_out_labels[asked], split.train_labels[searched]])
+    caches = [_filled_cache(store, files, [photos[place] for place in places], device) for files in (encoder, other)]
+    known = [row for row, place in enumerate(places) if all(photos[place].sha256 in cache.rows for cache, _ in caches)]
+    queries = [row for row in known if row < len(asked)]
+    gallery = [row for row in known if row >= len(asked)]
+    if not queries or not gallery:
+        return None
+    new, old = (
+        find_category(
+            _read(cache, dimension, photos, places[queries]),
+            _read(cache, dimension, photos, places[gallery]),
+            labels[queries],
+            labels[gallery],
+        ).metrics()["knn_accuracy"]
+        for cache, dimension in caches
+    )
+    return LabelGain(column=settings["labels"], photos=len(new), difference=bootstrap_difference(new, old))
+
+
+def _even_part(count: int, most: int) -> Places:
+    return np.arange(0, count, -(-count // most), dtype=np.int64)
+
+
+def _filled_cache(
+    store: Store, encoder: EncoderFiles, photos: list[CatalogPhoto], device: Device
+) -> tuple[RecordFile, int]:
+    """An encoder's vectors by content, with those photos in it that can be read; and their width."""
+    spec = read_header(encoder.checkpoint).spec
+    embedder = open_embedder(spec, onnx=encoder.onnx, checkpoint=encoder.checkpoint, device=device)
+    cache = RecordFile(store.embeddings_dir / encoder.sha256, "vectors", embedder.dimension * 4)
+    embed_missing(photos, embedder, cache)
+    return cache, embedder.dimension
+
+
+def _read(cache: RecordFile, dimension: int, photos: list[CatalogPhoto], places: Places) -> Floats:
+    return read_vectors(cache, [photos[place].sha256 for place in places], dimension)
