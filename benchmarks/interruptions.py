@@ -41,10 +41,10 @@ def start(store: Path, name: str, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_first_row(store: Path, name: str) -> None:
-    """Until the run has begun to learn."""
+def wait_for_first_row(process: subprocess.Popen[str], store: Path, name: str) -> None:
+    """Until the run has begun to learn, or has ended."""
     metrics = store / "runs" / name / "metrics.jsonl"
-    while not metrics.exists():
+    while not metrics.exists() and process.poll() is None:
         time.sleep(0.01)
 
 
@@ -57,7 +57,7 @@ def same_weights(store: Path, one: str, other: str) -> bool:
 def interrupt(store: Path, name: str, number: signal.Signals, delay: float) -> dict[str, Any]:
     """Interrupt one run after a delay, go on with it, and compare its end."""
     process = start(store, name, *RECIPE)
-    wait_for_first_row(store, name)
+    wait_for_first_row(process, store, name)
     time.sleep(delay)
     begun = time.monotonic()
     process.send_signal(number)
@@ -85,7 +85,7 @@ def main() -> None:
         store = Path(folder) / "store"
         lookalike("scan", sample.table, "--store", store)
         whole = start(store, "whole", *RECIPE)
-        wait_for_first_row(store, "whole")
+        wait_for_first_row(whole, store, "whole")
         begun = time.monotonic()
         whole.communicate()
         length = time.monotonic() - begun

@@ -232,7 +232,9 @@ def _refuse_if_unequal(equality: Equality, run: Run) -> None:
 def _cosines(expected: Floats, found: Floats) -> npt.NDArray[np.float64]:
     """Cosines of the rows of two (B, D) arrays: float64 (B,); 0 where a row is all zeros."""
     if found.shape != expected.shape:
-        raise VersionError(f"the exported encoder must give the shape {expected.shape}; it gave {found.shape}")
+        raise VersionError(
+            f"the exported encoder must give the shape {expected.shape}; it gave {found.shape}: export again"
+        )
     a, b = expected.astype(np.float64), found.astype(np.float64)
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosines: npt.NDArray[np.float64] = (a * b).sum(axis=1) / np.maximum(lengths, np.finfo(np.float64).tiny)

@@ -7,12 +7,14 @@ tuned on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from catalog.errors import UsageError
 from catalog.manifest import CatalogPhoto, Manifest
 from catalog.records import RecordFile
 from catalog.store import Store
@@ -24,8 +26,10 @@ from training.checkpoint import read_header
 from training.config import Device
 from training.evaluation.bootstrap import Estimate, bootstrap_difference
 from training.evaluation.retrieval import find_category
-from training.label_split import Places, split_photos
+from training.label_split import LabelSplit, Places, split_fingerprint, split_photos
 
+FEWEST = 8
+"""With fewer held-out photos nothing is measured."""
 MOST_ASKED, MOST_SEARCHED = 2_000, 20_000
 """Held-out photos that are asked for, and labelled ones that are searched; of more an even part."""
 
@@ -60,23 +64,17 @@ def label_gain(
     """Hold a fine-tuned encoder against another one, by its labels.
 
     Returns:
-        None where it was not fine-tuned, not on this catalog, or without photos held out.
+        None where it was not fine-tuned, or twice; where photos or labels have changed since; or where too few photos
+        were held out.
     """
     header = read_header(encoder.checkpoint)
     settings = header.config
-    if "source" not in settings or header.manifest_fingerprint != manifest.fingerprint:
-        return None
-    split = split_photos(
-        manifest,
-        np.array(manifest.first_rows, np.int64),
-        settings["labels"],
-        held_out=settings["held_out"],
-        label_fraction=settings["label_fraction"],
-        seed=settings["seed"],
-    )
-    if not len(split.held_out):
+    if "source" not in settings or "source" in settings["source"]:  # one tuned twice may know what is held out
         return None
     photos = manifest.distinct_photos(Path(store.read_catalog()["root"]))
+    split = _same_split(manifest, [photo.sha256 for photo in photos], settings)
+    if split is None or not len(split.held_out):
+        return None
     asked, searched = _even_part(len(split.held_out), MOST_ASKED), _even_part(len(split.train), MOST_SEARCHED)
     places = np.concatenate([split.held_out[asked], split.train[searched]])
     labels = np.concatenate([split.held_out_labels[asked], split.train_labels[searched]])
@@ -84,8 +82,6 @@ def label_gain(
     known = [row for row, place in enumerate(places) if all(photos[place].sha256 in cache.rows for cache, _ in caches)]
     queries = [row for row in known if row < len(asked)]
     gallery = [row for row in known if row >= len(asked)]
-    if not queries or not gallery:
-        return None
     new, old = (
         find_category(
             _read(cache, dimension, photos, places[queries]),
@@ -95,7 +91,25 @@ def label_gain(
         ).metrics()["knn_accuracy"]
         for cache, dimension in caches
     )
+    if len(new) < FEWEST:
+        return None
     return LabelGain(column=settings["labels"], photos=len(new), difference=bootstrap_difference(new, old))
+
+
+def _same_split(manifest: Manifest, contents: list[str], settings: Mapping[str, Any]) -> LabelSplit | None:
+    """The fine-tuning's division of the photos; None where photos or labels have changed since."""
+    try:
+        split = split_photos(
+            manifest,
+            np.array(manifest.first_rows, np.int64),
+            settings["labels"],
+            held_out=settings["held_out"],
+            label_fraction=settings["label_fraction"],
+            seed=settings["seed"],
+        )
+    except UsageError:  # the column is gone, or what was in it
+        return None
+    return split if split_fingerprint(split, contents) == settings.get("split_sha256") else None
 
 
 def _even_part(count: int, most: int) -> Places:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -176,16 +177,17 @@ def _timm_network(name: str, *, pretrained: bool = False) -> nn.Module:
 
 
 def first_stages(network: nn.Module, part: float) -> list[nn.Module]:
-    """A backbone's modules from its input on, up to a part of its stages, rounded down; none for 0.
+    """A backbone's modules from its input on, up to a part of its stages, rounded down; none where that is no stage.
 
-    Stages are the layers of a ResNet, the stages of an EfficientNet, the blocks of a MobileNet or a transformer.
+    Stages are the layers of a ResNet, the stages of an EfficientNet, RegNet or Swin transformer, the blocks of a
+    MobileNet or a plain transformer; of a network that has nothing so named there are none.
     """
     modules: list[nn.Module] = []
     stages: list[nn.Module] = []
     for name, child in network.named_children():
-        if name in ("blocks", "features", "stages"):
+        if name in ("blocks", "features", "stages", "layers"):
             stages += list(child.children())
-        elif name.startswith("layer"):
+        elif re.fullmatch(r"(layer|s)\d", name):
             stages.append(child)
         elif not stages:
             modules.append(child)

@@ -26,6 +26,7 @@ from training.sampling import balancing_weights
 from training.say import Say
 from training.start import begin_head, start_encoder
 from training.state import State, load_resume, new_optimizer, resumed_config, save_resume
+from training.step import epoch_batches
 from training.sync_norms import refuse_live_norms
 
 STATES = 8
@@ -62,13 +63,15 @@ def begin_run(config: TrainConfig, ranks: Ranks, lock: ExitStack, say: Say) -> J
     config = _resolved(config, len(job.photos), encoder, device)
     learned = sum(parameter.nbytes for parameter in encoder.parameters())
     require_room(store.root, STATES * learned, "checkpoint and resume state", "free some, or put the store elsewhere")
+    epoch_batches(config, job.weights, len(job.photos), 0, ranks.count)  # refuses more processes than photos in a batch
+    shutil.rmtree(run.folder, ignore_errors=True)  # of a run that was killed as it began
     run.folder.mkdir(parents=True)
     try:
         encoder = encoder.to(device)
         begin_head(encoder, config, job.photos, device, run.start_rows_file)
         state = State(encoder=encoder, optimizer=new_optimizer(encoder, config))
-        atomic.write_json(run.config_file, config.to_json())
         save_resume(run, config, job.photos, state)
+        atomic.write_json(run.config_file, config.to_json())  # from here on there is a run of that name
     except BaseException:
         shutil.rmtree(run.folder)  # nothing was learned yet: leave the store as it was
         raise

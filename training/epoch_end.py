@@ -12,7 +12,7 @@ from training.evaluation.choose_layer import LayerChoice, choose_layer, label_fr
 from training.job import Job
 from training.random_streams import epoch_order
 from training.settle_norms import settle_norms
-from training.start import norms_are_frozen
+from training.start import enter_training, norms_are_frozen
 from training.state import State
 
 ORIGINAL = "original_recall@1"
@@ -84,9 +84,8 @@ def _settled(job: Job, encoder: Encoder) -> Encoder:
     """The encoder as it is used: in eval mode, the statistics of norms that are live in training counted anew."""
     if norms_are_frozen(job.config) and not encoder.spec.hidden_dim:
         return encoder.eval()
-    encoder = copy.deepcopy(encoder).train()
-    if norms_are_frozen(job.config):
-        encoder.backbone.eval()
+    encoder = copy.deepcopy(encoder)
+    enter_training(encoder, job.config)
     config, photos = job.config, job.photos
     mixed = epoch_order(len(photos), config.seed, config.epochs)[:SETTLING_PHOTOS]
     settle_norms(

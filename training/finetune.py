@@ -99,6 +99,7 @@ def finetune(config: FinetuneConfig, say: Say = print) -> FinetuneResult:
     keep_freed_memory()
     with store.writing("lookalike finetune"):
         job = prepare(store, config, device, say)
+        shutil.rmtree(job.run.folder, ignore_errors=True)  # of a run that was killed as it began
         job.run.folder.mkdir(parents=True)
         try:
             atomic.write_json(job.run.config_file, job.settings())

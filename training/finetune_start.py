@@ -24,7 +24,7 @@ from training.config import TrainConfig
 from training.device import choose_precision
 from training.encoder import Encoder, load_encoder
 from training.finetune_config import FinetuneConfig
-from training.label_split import LabelSplit, split_photos
+from training.label_split import LabelSplit, split_fingerprint, split_photos
 from training.photos import TrainingPhotos, training_photos
 from training.runs import Run, all_runs, find_run, new_run
 from training.say import Say
@@ -133,7 +133,13 @@ class Job:
 
     def settings(self) -> dict[str, Any]:
         """The resolved settings, with those of what it began with: as they are written beside the results."""
-        return {**self.config.to_json(), "source": dict(self.start.settings), "source_sha256": self.start.sha256}
+        contents = [photo.sha256 for photo in self.photos.located]
+        return {
+            **self.config.to_json(),
+            "split_sha256": split_fingerprint(self.split, contents),
+            "source": dict(self.start.settings),
+            "source_sha256": self.start.sha256,
+        }
 
 
 def prepare(store: Store, config: FinetuneConfig, device: torch.device, say: Say) -> Job:

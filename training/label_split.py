@@ -6,6 +6,7 @@ stay on one side, or the measure would be of recognising the product again.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,20 @@ class LabelSplit:
     """Their labels, (M,)."""
     unlabelled: int
     """Photos left out because they have no label."""
+
+
+def split_fingerprint(split: LabelSplit, contents: Sequence[str]) -> str:
+    """SHA-256 over which photos are learned from and held out, and their labels.
+
+    Args:
+        contents: SHA-256 of the photos that were divided, in their order.
+    """
+    digest = hashlib.sha256()
+    for places, labels in ((split.train, split.train_labels), (split.held_out, split.held_out_labels)):
+        for place, label in zip(places.tolist(), labels.tolist(), strict=True):
+            digest.update(f"{contents[place]}\0{label}\0".encode())
+        digest.update(b"\1")
+    return digest.hexdigest()
 
 
 def split_photos(

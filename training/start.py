@@ -69,9 +69,22 @@ def keeps_start(config: TrainConfig) -> bool:
 
 def freeze_first_stages(encoder: Encoder, config: TrainConfig) -> None:
     """Let the part of a pretrained backbone that sees edges and textures stay as it is, in place: no gradients."""
-    if config.weights != "none":
-        for module in first_stages(encoder.backbone, config.freeze):
-            module.requires_grad_(requires_grad=False)
+    for module in _frozen(encoder.backbone, config):
+        module.requires_grad_(requires_grad=False)
+        for parameter in encoder.backbone.parameters(recurse=False):  # such as a transformer's positions
+            parameter.requires_grad_(False)
+
+
+def enter_training(network: nn.Module, config: TrainConfig) -> None:
+    """Training mode for an encoder, but for what stays as it is: there dropout and stochastic depth stay out, too."""
+    network.train()
+    backbone = network.get_submodule("backbone")
+    for module in [backbone] if norms_are_frozen(config) else _frozen(backbone, config):
+        module.eval()
+
+
+def _frozen(backbone: nn.Module, config: TrainConfig) -> list[nn.Module]:
+    return first_stages(backbone, config.freeze) if config.weights != "none" else []
 
 
 def start_encoder(config: TrainConfig) -> Encoder:

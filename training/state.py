@@ -21,6 +21,9 @@ from training.runs import Run
 from training.spec import EncoderSpec
 from training.start import freeze_first_stages, keeps_start
 
+RESUME_FORMAT = 2
+"""Of resume.pt; raised whenever a state of before could not be gone on with to the same end."""
+
 
 @dataclass(slots=True, kw_only=True)
 class State:
@@ -60,6 +63,7 @@ def new_optimizer(encoder: Encoder, config: TrainConfig) -> torch.optim.Optimize
 def save_resume(run: Run, config: TrainConfig, photos: TrainingPhotos, state: State) -> None:
     """Replace the run's resume state, atomically."""
     content: dict[str, Any] = {
+        "format": RESUME_FORMAT,
         "config": config.to_json(),
         "spec": state.encoder.spec.to_json(),
         "fingerprint": photos.fingerprint,
@@ -81,7 +85,7 @@ def load_resume(run: Run) -> dict[str, Any]:
     """The saved content, read as data only: no code in it is run.
 
     Raises:
-        LookalikeError: it cannot be read.
+        LookalikeError: it cannot be read, or is of another format.
     """
     try:
         content: dict[str, Any] = torch.load(run.resume_file, map_location="cpu", weights_only=True)
@@ -89,6 +93,11 @@ def load_resume(run: Run) -> dict[str, Any]:
         raise LookalikeError(
             f'the state of {run.name} cannot be read ({type(error).__name__}): start a new run with "lookalike train"'
         ) from None
+    if content.get("format") != RESUME_FORMAT:
+        raise LookalikeError(
+            f"the state of {run.name} must be of format {RESUME_FORMAT}; it has {content.get('format')}: "
+            'go on with it by the release that began it, or start a new run with "lookalike train"'
+        )
     return content
 
 

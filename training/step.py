@@ -28,7 +28,7 @@ from training.photos import TrainingPhotos
 from training.random_streams import epoch_order
 from training.relational import relational_loss
 from training.sampling import weighted_epoch_order
-from training.start import norms_are_frozen
+from training.start import enter_training
 from training.state import State
 from training.views import draw_batch, make_views
 
@@ -149,9 +149,7 @@ def take_step(
         TrainingError: the loss is not finite, or the embedding has collapsed; no weight has been changed.
     """
     begun = time.monotonic()
-    network.train()
-    if norms_are_frozen(config):
-        network.get_submodule("backbone").eval()  # dropout and stochastic depth stay out, too
+    enter_training(network, config)
 
     def encode(chunk: Tensor) -> Tensor:
         with autocast(images.device, precision):

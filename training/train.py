@@ -174,6 +174,8 @@ def _end_epoch(job: Job, state: State, stop: StopRequest, begun: float, log: Log
         raise
     log(state.step, {**state.row, **end.scores})
     keep_best(job, state, end)
+    if config.patience and not end.finished:
+        save_resume(run, config, job.photos, state)  # with the best score, that the checkpoint is now of
     told = "".join(f", {SCORES[name]} {value:.3f}" for name, value in end.scores.items())
     say(_epoch_line(config, state) + told)
     if not end.finished:

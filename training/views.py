@@ -171,13 +171,15 @@ def _alter(views: Tensor, drawn: list[ViewParameters], numbers: Tensor) -> None:
 
 
 def _crop(square: Tensor, drawn: ViewParameters, size: int) -> Tensor:
-    """Cut one view out of uint8 (S, S, 3), antialiased: uint8 (3, V, V)."""
+    """Cut one view out of uint8 (S, S, 3), antialiased: (3, V, V), whole numbers of 0 … 255."""
     side = square.shape[0]
     left, top, width, height = (value * side for value in drawn.crop)
     x, y = min(round(left), side - 1), min(round(top), side - 1)
     region = square[y : max(y + 1, round(top + height)), x : max(x + 1, round(left + width))]
     image = region.permute(2, 0, 1)[None]
-    view = functional.interpolate(image, size=(size, size), mode="bilinear", antialias=True)[0]
+    if image.is_cuda:  # where uint8 cannot be resized
+        image = image.float()
+    view = functional.interpolate(image, size=(size, size), mode="bilinear", antialias=True)[0].round()
     return view.flip(-1) if drawn.flip else view
 
 

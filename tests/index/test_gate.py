@@ -28,7 +28,7 @@ from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.evaluation.alterations import FAMILIES
 from training.evaluation.bootstrap import Estimate
 from training.evaluation.label_free import LabelFreeCheck
-from training.label_split import split_photos
+from training.label_split import split_fingerprint, split_photos
 
 MakeStore = Callable[[int], Store]
 
@@ -147,7 +147,9 @@ def test_a_fine_tuned_encoder_is_also_asked_for_its_labels(make_store: MakeStore
     side = vectors["good"] - vectors["good"].mean(axis=0)
     labels = np.where(np.linalg.svd(side, full_matrices=False)[0][:, 0] > 0, "left", "right")
     manifest = Manifest(plain.table.append_column("side", pa.array(labels.tolist())))
-    tuned = {"source": {}, "labels": "side", "held_out": 0.3, "label_fraction": 1.0, "seed": 0}
+    split = split_photos(manifest, np.arange(40), "side", held_out=0.3, label_fraction=1.0, seed=0)
+    divided = split_fingerprint(split, plain.table["sha256"].to_pylist())
+    tuned = {"labels": "side", "held_out": 0.3, "label_fraction": 1.0, "seed": 0, "split_sha256": divided, "source": {}}
 
     def teach(name: str) -> EncoderFiles:
         checkpoint = load_checkpoint(store.runs_dir / name / "checkpoint.safetensors")
@@ -156,7 +158,6 @@ def test_a_fine_tuned_encoder_is_also_asked_for_its_labels(make_store: MakeStore
         save_checkpoint(Checkpoint(header=header, weights=checkpoint.weights), path)
         return chosen_encoder(store, IndexConfig(store=store.root, run=name))
 
-    split = split_photos(manifest, np.arange(40), "side", held_out=0.3, label_fraction=1.0, seed=0)
     right = {}
     for name, rows in vectors.items():
         votes = np.exp(rows[split.held_out] @ rows[split.train].T / 0.07)
@@ -174,6 +175,10 @@ def test_a_fine_tuned_encoder_is_also_asked_for_its_labels(make_store: MakeStore
     assert label_gain(store, manifest, files["good"], files["bad"], "cpu") is None  # not fine-tuned
     other = Manifest(manifest.table.slice(1))
     assert label_gain(store, other, teach("good"), files["bad"], "cpu") is None  # not on this catalog
+    labels[0] = "right" if labels[0] == "left" else "left"
+    corrected = Manifest(plain.table.append_column("side", pa.array(labels.tolist())))
+    assert label_gain(store, corrected, teach("good"), files["bad"], "cpu") is None  # not with these labels
+    assert label_gain(store, plain, teach("good"), files["bad"], "cpu") is None  # the column is gone
 
 
 def test_a_loss_of_details_is_forgiven_where_the_labels_gain() -> None:

@@ -469,7 +469,7 @@ def test_a_start_without_a_run(labelled_store: Store, weights: str) -> None:
     assert (header.spec.backbone, header.spec.layer, header.spec.image_size) == (
         "efficientnet_lite0",
         "projection",
-        224,
+        192,
     )
     assert header.spec.folded_norms == (weights == "imagenet")
     assert header.config["source"]["weights"] == weights

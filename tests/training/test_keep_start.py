@@ -21,7 +21,7 @@ from training.encode_photos import Looking
 from training.keep_start import read_start_rows, write_start_rows
 from training.neighbourhood import smooth
 from training.photos import training_photos
-from training.start import start_encoder
+from training.start import freeze_first_stages, start_encoder
 from training.train import train
 
 Floats = npt.NDArray[np.float64]
@@ -110,3 +110,24 @@ def test_stages_of_other_backbones(name: str, part: float, stages: int) -> None:
         assert {key for key in chosen if key.startswith("layer")} == {f"layer{number + 1}" for number in range(stages)}
     else:
         assert chosen == {f"features.{number}" for number in range(stages)}
+
+
+def test_a_transformer_keeps_its_positions_and_a_random_start_learns_all(make_store: MakeStore) -> None:
+    config = small(make_store(2), encoder="timm:vit_tiny_patch16_224", weights="none", image_size=224)
+    encoder = start_encoder(config)
+    freeze_first_stages(encoder, config)
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
+    freeze_first_stages(encoder, dataclasses.replace(config, weights="imagenet"))
+    frozen = {name for name, parameter in encoder.backbone.named_parameters() if not parameter.requires_grad}
+    assert {"cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.4.mlp.fc1.weight"} <= frozen
+    assert "blocks.5.mlp.fc1.weight" not in frozen
+
+
+def test_frozen_stages_keep_their_norms_while_others_are_live(make_store: MakeStore) -> None:
+    config = small(
+        make_store(8), encoder="efficientnet_lite0", weights="imagenet", freeze_norms="no", epochs=1, pooling="avg"
+    )
+    before = start_encoder(config).state_dict()
+    after = load_checkpoint(train(config, quiet).checkpoint).weights
+    assert torch.equal(before["backbone.bn1.running_mean"], after["backbone.bn1.running_mean"])
+    assert not torch.equal(before["backbone.bn2.running_mean"], after["backbone.bn2.running_mean"])

@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from catalog.errors import DeviceError, StoreBusy, Terminated, TrainingError, UsageError
+from catalog.errors import DeviceError, LookalikeError, StoreBusy, Terminated, TrainingError, UsageError
 from catalog.manifest import Manifest
 from catalog.store import Store
 from training.checkpoint import load_checkpoint, read_header
@@ -26,7 +26,7 @@ from training.config import TrainConfig, ViewConfig
 from training.encoder import load_encoder
 from training.evaluation.choose_layer import label_free_score
 from training.preprocess import preprocess
-from training.runs import all_runs, newest_finished
+from training.runs import Run, all_runs, newest_finished
 from training.step import take_step
 from training.train import train
 
@@ -258,7 +258,8 @@ def test_a_killed_run_goes_on_to_the_same_end(make_store: MakeStore) -> None:
     code = (
         "import os, signal, pathlib\n"
         "from tests.training.test_train import SMALL, dataclasses\n"
-        "import training.train as module\n"
+        "import torch, training.train as module\n"
+        "torch.set_num_threads(1)\n"  # as this process has: another number of threads adds up in another order
         "step, count = module.take_step, 0\n"
         "def counted(*arguments):\n"
         "    global count\n"
@@ -286,6 +287,34 @@ def test_a_run_that_no_longer_gets_better_stops_and_keeps_its_best_encoder(make_
     header = read_header(result.checkpoint)
     assert (result.epochs, header.epoch, header.finished) == (3, 1, True)
     assert lines[-1] == "stopped early: no better than epoch 1 for 2 epochs; its encoder is kept"
+
+
+def test_a_run_that_was_killed_as_it_began_is_in_nobodys_way(make_store: MakeStore) -> None:
+    store = make_store(4)
+    (store.runs_dir / "run-1").mkdir(parents=True)
+    (store.runs_dir / "run-1" / ".start_rows.npy.1.tmp").write_bytes(b"half")
+    assert train(small(store, epochs=1), quiet).name == "run-1"
+    assert not list((store.runs_dir / "run-1").glob(".*"))
+
+
+def test_a_state_of_another_format_is_refused(make_store: MakeStore) -> None:
+    store = make_store(12)
+    train(small(store, epochs=1, name="whole"), quiet)
+    run = Run(store.runs_dir / "whole")
+    torch.save({"config": {}}, run.resume_file)
+    with pytest.raises(LookalikeError, match="the state of whole must be of format 2; it has None: go on with it by"):
+        train(small(store, resume=True), quiet)
+
+
+def test_without_its_photos_a_run_ends_and_one_with_patience_says_so(make_store: MakeStore, tmp_path: Path) -> None:
+    """Pixels are decoded once; the photos themselves are needed to alter copies of them."""
+    store = make_store(6)
+    train(small(store, epochs=1), quiet)
+    for photo in Path(store.read_catalog()["root"]).iterdir():
+        photo.unlink()
+    assert read_header(train(small(store, epochs=1), quiet).checkpoint).finished
+    with pytest.raises(TrainingError, match="--patience needs at least 2 photos that can be read"):
+        train(small(store, epochs=2, patience=1), quiet)
 
 
 def test_live_norms_are_settled_when_a_run_ends(make_store: MakeStore) -> None:

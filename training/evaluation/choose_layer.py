@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from catalog.errors import TrainingError
 from catalog.manifest import CatalogPhoto
 from training.encoder import Encoder
 from training.evaluation.bootstrap import Estimate
@@ -51,7 +52,7 @@ def choose_layer(encoder: Encoder, photos: Sequence[CatalogPhoto], device: torch
     if not encoder.spec.hidden_dim:
         return None
     checks = _check_layers(encoder, photos, device)
-    if len(checks[PROJECTION].contents) < 2:
+    if checks is None:
         return None
     difference = checks[FIRST].better_than(checks[PROJECTION])
     return LayerChoice(
@@ -62,17 +63,31 @@ def choose_layer(encoder: Encoder, photos: Sequence[CatalogPhoto], device: torch
 
 
 def label_free_score(encoder: Encoder, photos: Sequence[CatalogPhoto], device: torch.device) -> float:
-    """How often altered copies of some photos find their original first by the projection, 0 to 1."""
-    return _check_layers(encoder, photos, device)[PROJECTION].recall(1).value
+    """How often altered copies of some photos find their original first by the projection, 0 to 1.
+
+    Raises:
+        TrainingError: fewer than 2 photos can be read.
+    """
+    checks = _check_layers(encoder, photos, device)
+    if checks is None:
+        raise TrainingError(
+            "--patience needs at least 2 photos that can be read where they were scanned, to alter copies of them; "
+            'received fewer: bring them back and go on by "lookalike train --resume"'
+        )
+    return checks[PROJECTION].recall(1).value
 
 
-def _check_layers(encoder: Encoder, photos: Sequence[CatalogPhoto], device: torch.device) -> dict[str, LabelFreeCheck]:
-    """The label-free check of every layer of an encoder, on the same photos whenever it is made."""
+def _check_layers(
+    encoder: Encoder, photos: Sequence[CatalogPhoto], device: torch.device
+) -> dict[str, LabelFreeCheck] | None:
+    """The label-free check of every layer of an encoder, on the same photos whenever it is made; None of too few."""
     spec = encoder.spec
     subjects = [trained_layers(encoder, device)]
     prepare = partial(preprocess, spec=spec)
     searched = sample_by_content(photos, SEARCHED)
     gallery, vectors = embed_all(prepared_photos(searched, prepare, decode_size(spec)), subjects)
     asked, copies = embed_copies(altered_copies(gallery[:ASKED], prepare), subjects)
+    if len(asked) < 2:
+        return None
     keys = [photo.sha256 for photo in gallery]
     return {name: check_label_free(asked, copies[name], vectors[name], keys) for name in copies}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from catalog.config import ScanConfig
-from catalog.errors import UsageError
+from catalog.errors import LookalikeError, UsageError
 from catalog.scan import scan
 from catalog.store import Store
 from tests.conftest import draw_photo
@@ -96,6 +96,6 @@ def test_queries_without_labels_are_refused() -> None:
 
 def test_a_store_without_runs(make_store: Callable[[int], Store]) -> None:
     store = make_store(3)
-    with pytest.raises(UsageError, match='run "lookalike train"'):
+    with pytest.raises(LookalikeError, match='no finished training run: run "lookalike train"'):
         evaluate(EvaluateConfig(store=store.root), say=print)
     assert "no runs yet" in str(list_runs(RunsConfig(store=store.root)))
