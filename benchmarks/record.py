@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("torch", "onnxruntime", "faiss-gpu", "faiss-cpu", "gradio", "pillow", "numpy", "timm")
+PACKAGES = ("torch", "torchvision", "onnxruntime", "faiss-gpu", "faiss-cpu", "gradio", "pillow", "numpy", "timm")
 
 
 def machine() -> dict[str, Any]:
