@@ -13,7 +13,6 @@ import argparse
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.main_job import lookalike
+from benchmarks.main_job import COMMAND, lookalike
 from benchmarks.record import write_record
 from catalog.sample.catalog import SampleConfig, draw_sample
 from training.checkpoint import load_checkpoint
@@ -32,12 +31,11 @@ RECIPE = (
     *("--views.size", "64", "--pixels-side", "96", "--image-size", "96", "--patience", "6", "--device", "cpu"),
 )
 """Patience makes every epoch end with a measurement that takes longer than the epoch: half of the signals meet one."""
-TRAIN = "from ui.command import main; main()"
 
 
 def start(store: Path, name: str, *options: str) -> subprocess.Popen[str]:
     """Begin a training in a process of its own."""
-    line = [sys.executable, "-c", TRAIN, "train", "--store", str(store), "--name", name, *options]
+    line = [*COMMAND, "train", "--store", str(store), "--name", name, *options]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

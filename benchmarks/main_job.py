@@ -27,6 +27,8 @@ from catalog.manifest import Manifest
 from catalog.store import Store
 from search.service import SearchService
 
+COMMAND = (sys.executable, "-c", "from ui.command import main; main()")
+"""What `lookalike` is, without its being installed."""
 K = 10
 SELF_QUERIES = 500
 
@@ -36,7 +38,7 @@ def lookalike(*arguments: str | Path) -> float:
     begun = time.monotonic()
     line = [str(argument) for argument in arguments]
     print("$ lookalike", *line, flush=True)
-    subprocess.run([sys.executable, "-c", "from ui.command import main; main()", *line], check=True)
+    subprocess.run([*COMMAND, *line], check=True)
     return time.monotonic() - begun
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -108,7 +107,7 @@ def main() -> None:
             size, on_disk = cache.stat().st_size, cache.stat().st_blocks * 512
             line = [sys.executable, "-m", "benchmarks.million_photos", "--measure", str(store.root)]
             line += ["--steps", str(chosen.steps)]
-            done = subprocess.run(line, check=True, capture_output=True, text=True, env=dict(os.environ))
+            done = subprocess.run(line, check=True, capture_output=True, text=True)
             figures[str(count)] = {
                 "pixel_cache_gb": round(size / 1e9, 1),
                 "of_it_on_disk_gb": round(on_disk / 1e9, 1),

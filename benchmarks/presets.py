@@ -42,7 +42,7 @@ def customer_photos(sample: SampleCatalog, store: Path, output: Path) -> dict[st
 
 def other_products(sample: SampleCatalog, store: Path, output: Path) -> dict[str, float]:
     """Of the five products most like a catalog photo's own, the part of the same design, and of the same colour."""
-    lookalike(*("search", sample.table.parent / "photos", "--store", store, "-k", str(OTHERS + 1), "--output", output))
+    lookalike("search", sample.table.parent / "photos", "--store", store, "-k", str(OTHERS + 1), "--output", output)
     answers = pd.read_csv(output)
     products = pd.read_csv(sample.table).set_index("path")
     asked = products.loc["photos/" + answers["query"]].reset_index()

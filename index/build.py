@@ -13,11 +13,9 @@ import pyarrow as pa
 
 from catalog.errors import LookalikeError, VersionError
 from catalog.manifest import Manifest
-from catalog.records import RecordFile
 from catalog.store import Store
 from index.config import IndexConfig
-from index.embedder import open_embedder
-from index.embedding import embed_missing, read_vectors
+from index.embedding import embed_missing, open_vectors, read_vectors
 from index.encoders import EncoderFiles, chosen_encoder, held_encoder
 from index.gate import measure_quality, refuse_if_worse
 from index.publish import publish
@@ -70,9 +68,7 @@ def build_version(config: IndexConfig) -> IndexSummary:
     with store.writing("lookalike index"):
         manifest = Manifest.read(store.manifest_file)
         encoder = chosen_encoder(store, config)
-        spec = read_header(encoder.checkpoint).spec
-        embedder = open_embedder(spec, onnx=encoder.onnx, checkpoint=encoder.checkpoint, device=config.device)
-        cache = RecordFile(encoder.onnx.parent, "vectors", embedder.dimension * 4)
+        embedder, cache = open_vectors(store, encoder, config.device)
         embedded = embed_missing(manifest.distinct_photos(Path(store.read_catalog()["root"])), embedder, cache)
         keys = manifest.table["sha256"].to_pylist()
         rows = [row for row, key in enumerate(keys) if key in cache.rows]

@@ -14,12 +14,23 @@ from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path
 from catalog.progress import progress
 from catalog.records import RecordFile
+from catalog.store import Store
 from index.batches import batches
-from index.embedder import Embedder, Pixels
+from index.embedder import Embedder, Pixels, open_embedder
+from index.encoders import EncoderFiles
 from index.vectors import Floats
+from training.checkpoint import read_header
+from training.config import Device
 
 BATCH = 32
 """Photos that are encoded together."""
+
+
+def open_vectors(store: Store, encoder: EncoderFiles, device: Device) -> tuple[Embedder, RecordFile]:
+    """An encoder, ready to embed, and its vectors in the store by content: float32 records of its dimension."""
+    spec = read_header(encoder.checkpoint).spec
+    embedder = open_embedder(spec, onnx=encoder.onnx, checkpoint=encoder.checkpoint, device=device)
+    return embedder, RecordFile(store.embeddings_dir / encoder.sha256, "vectors", embedder.dimension * 4)
 
 
 def embed_missing(photos: Sequence[CatalogPhoto], embedder: Embedder, cache: RecordFile) -> int:

@@ -21,11 +21,10 @@ from catalog import atomic
 from catalog.errors import WorseEncoder
 from catalog.manifest import CatalogPhoto, Manifest
 from catalog.progress import progress
-from catalog.records import RecordFile
 from catalog.store import Store
 from index.batches import batches
-from index.embedder import Embedder, open_embedder
-from index.embedding import embed_missing, read_vectors
+from index.embedder import Embedder
+from index.embedding import embed_missing, open_vectors, read_vectors
 from index.encoders import EncoderFiles, start_encoder_files
 from index.labelled_gate import LabelGain, label_gain
 from index.versions import IndexVersion
@@ -175,9 +174,7 @@ def _check(
     kept = _kept(folder / CHECK_FILE, fingerprint)
     if kept is not None:
         return kept
-    spec = read_header(encoder.checkpoint).spec
-    embedder = open_embedder(spec, onnx=encoder.onnx, checkpoint=encoder.checkpoint, device=device)
-    cache = RecordFile(folder, "vectors", embedder.dimension * 4)
+    embedder, cache = open_vectors(store, encoder, device)
     embed_missing(searched, embedder, cache)
     there = [photo for photo in searched if photo.sha256 in cache.rows]
     contents, copies = _embed_copies(there[:ASKED], embedder)

@@ -18,8 +18,7 @@ from catalog.errors import UsageError
 from catalog.manifest import CatalogPhoto, Manifest
 from catalog.records import RecordFile
 from catalog.store import Store
-from index.embedder import open_embedder
-from index.embedding import embed_missing, read_vectors
+from index.embedding import embed_missing, open_vectors, read_vectors
 from index.encoders import EncoderFiles
 from index.vectors import Floats
 from training.checkpoint import read_header
@@ -120,9 +119,7 @@ def _filled_cache(
     store: Store, encoder: EncoderFiles, photos: list[CatalogPhoto], device: Device
 ) -> tuple[RecordFile, int]:
     """An encoder's vectors by content, with those photos in it that can be read; and their width."""
-    spec = read_header(encoder.checkpoint).spec
-    embedder = open_embedder(spec, onnx=encoder.onnx, checkpoint=encoder.checkpoint, device=device)
-    cache = RecordFile(store.embeddings_dir / encoder.sha256, "vectors", embedder.dimension * 4)
+    embedder, cache = open_vectors(store, encoder, device)
     embed_missing(photos, embedder, cache)
     return cache, embedder.dimension
 

@@ -54,7 +54,9 @@ def begin_run(config: TrainConfig, ranks: Ranks, lock: ExitStack, say: Say) -> J
         run = newest_resumable(store, config.name)
         settings = resumed_config(load_resume(run)["config"])
         config = replace(settings, store=config.store, device=config.device)
-        refuse_live_norms(start_encoder(config), config, ranks)
+        refuse_live_norms(
+            start_encoder(config), config, ranks
+        )  # its weights are needed at the end: missed now, not then
         return _job(run, config, store, manifest, device, say)
     run = new_run(store, config.name)
     encoder = start_encoder(config)
@@ -63,7 +65,8 @@ def begin_run(config: TrainConfig, ranks: Ranks, lock: ExitStack, say: Say) -> J
     config = _resolved(config, len(job.photos), encoder, device)
     learned = sum(parameter.nbytes for parameter in encoder.parameters())
     require_room(store.root, STATES * learned, "checkpoint and resume state", "free some, or put the store elsewhere")
-    epoch_batches(config, job.weights, len(job.photos), 0, ranks.count)  # refuses more processes than photos in a batch
+    if ranks.count > 1:
+        epoch_batches(config, job.weights, len(job.photos), 0, ranks.count)  # refuses more than photos in a batch
     shutil.rmtree(run.folder, ignore_errors=True)  # of a run that was killed as it began
     run.folder.mkdir(parents=True)
     try:

@@ -200,7 +200,7 @@ def _views(job: Job, places: Places, epoch: int) -> Tensor:
     views, photos = job.config.views, job.photos
     drawn = draw_batch(views, photos.aspects[places], places, job.config.seed, epoch, np.zeros_like(places))
     squares = torch.from_numpy(photos.pixels.take(places)).to(job.device)
-    return make_views(squares, drawn, views.size).contiguous(memory_format=torch.channels_last)
+    return make_views(squares, drawn, views.size)
 
 
 def _stop(job: Job, epochs: int, stop: StopRequest, say: Say) -> None:

@@ -125,6 +125,8 @@ class Job:
     start: Start
     photos: TrainingPhotos
     split: LabelSplit
+    split_sha256: str
+    """By which the gate knows the split again, see `split_fingerprint`."""
     encoder: Encoder
     classifier: CosineClassifier
     codes: Tensor
@@ -133,10 +135,9 @@ class Job:
 
     def settings(self) -> dict[str, Any]:
         """The resolved settings, with those of what it began with: as they are written beside the results."""
-        contents = [photo.sha256 for photo in self.photos.located]
         return {
             **self.config.to_json(),
-            "split_sha256": split_fingerprint(self.split, contents),
+            "split_sha256": self.split_sha256,
             "source": dict(self.start.settings),
             "source_sha256": self.start.sha256,
         }
@@ -189,6 +190,7 @@ def prepare(store: Store, config: FinetuneConfig, device: torch.device, say: Say
         start=start,
         photos=photos,
         split=split,
+        split_sha256=split_fingerprint(split, [photo.sha256 for photo in photos.located]),
         encoder=encoder,
         classifier=classifier,
         codes=torch.from_numpy(codes).to(device),

@@ -6,7 +6,7 @@ fits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -50,20 +50,19 @@ def write_start_rows(
     count = min(neighbours, len(photos) // PHOTOS_PER_NEIGHBOUR)
     mean = sample.mean(dim=0)
     around = functional.normalize(sample - mean, dim=1)
-    centre = torch.cat([smooth(rows, around, count) for rows in torch.split(around, BATCH)]).mean(dim=0)
+    smoothed = torch.cat([smooth(rows, around, count) for rows in torch.split(around, BATCH)])
+    centre = smoothed.mean(dim=0)
     require_room(file.parent, len(photos) * sample.shape[1] * 4, "the start's features", "free some, or --keep-start 0")
-    batches = (
-        torch.split(sample, BATCH)
-        if len(sample) == len(photos)
-        else encode_batches(encode, photos, np.arange(len(photos)), looking, "what to keep of the start")
-    )
+    batches: Iterable[Tensor] = [smoothed]
+    if len(sample) < len(photos):
+        encoded = encode_batches(encode, photos, np.arange(len(photos)), looking, "what to keep of the start")
+        batches = (smooth(functional.normalize(features - mean, dim=1), around, count) for features in encoded)
     with atomic.replacing(file) as temporary:
         rows = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=(len(photos), sample.shape[1]))
         begin = 0
-        for features in batches:
-            smoothed = smooth(functional.normalize(features - mean, dim=1), around, count)
-            rows[begin : begin + len(features)] = functional.normalize(smoothed - centre, dim=1).cpu().numpy()
-            begin += len(features)
+        for batch in batches:
+            rows[begin : begin + len(batch)] = functional.normalize(batch - centre, dim=1).cpu().numpy()
+            begin += len(batch)
         rows.flush()
 
 

@@ -122,7 +122,8 @@ def begin_head(
     encoder.eval()
 
     def start_features(pixels: Tensor) -> Tensor:
-        return encoder.backbone(encoder.normalise(pixels))  # type: ignore[no-any-return]
+        features: Tensor = encoder.backbone(encoder.normalise(pixels))
+        return features
 
     looking = Looking(side=config.image_size, centre_crop=config.centre_crop, device=device)
     sampled = np.arange(0, len(photos), math.ceil(len(photos) / MOST_SAMPLED))

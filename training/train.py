@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from signal import Signals
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -99,7 +100,7 @@ def _run_epochs(job: Job, state: State, ranks: Ranks, say: Say) -> TrainResult:
     begun = saved = time.monotonic()
     network: torch.nn.Module = sync_norms(state.encoder, config, ranks)
     if config.compile:
-        network = torch.compile(network)  # type: ignore[assignment]
+        network = cast(torch.nn.Module, torch.compile(network))
     per_epoch = batches_per_epoch(config, len(job.photos))
     steps = config.epochs * per_epoch
     logged = state.step - (state.batch == per_epoch)

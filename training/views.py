@@ -179,7 +179,9 @@ def _crop(square: Tensor, drawn: ViewParameters, size: int) -> Tensor:
     image = region.permute(2, 0, 1)[None]
     if image.is_cuda:  # where uint8 cannot be resized
         image = image.float()
-    view = functional.interpolate(image, size=(size, size), mode="bilinear", antialias=True)[0].round()
+    view = functional.interpolate(image, size=(size, size), mode="bilinear", antialias=True)[0]
+    if view.is_floating_point():
+        view = view.round()
     return view.flip(-1) if drawn.flip else view
 
 

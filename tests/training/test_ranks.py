@@ -102,6 +102,7 @@ def run_cases(folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         arguments = (case, port, folder)
+        # torch exports it without saying so, and without types
         multiprocessing.start_processes(work, arguments, RANKS, start_method="fork")  # type: ignore[attr-defined, no-untyped-call]
 
 
