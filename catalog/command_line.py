@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from catalog.errors import LookalikeError, Terminated, UsageError
+from catalog.stopping import StopRequest
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after Ctrl+C and after SIGTERM."""
@@ -101,8 +102,11 @@ def _overview(commands: Commands, program: str) -> str:
 
 
 def _run(command: Command, program: str, arguments: list[str]) -> int:
-    config = _read_config(command, program, arguments)
-    result = _import(command.function)(config)
+    with StopRequest() as stop:  # within an import, a library could take an interruption for a failure of its own
+        config = _read_config(command, program, arguments)
+        function = _import(command.function)
+        stop.end()
+    result = function(config)
     if result is not None:
         print(result, flush=True)
     return int(getattr(result, "exit_code", 0))

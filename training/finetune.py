@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from catalog import atomic
 from catalog.progress import progress
+from catalog.stopping import StopRequest
 from catalog.store import Store
 from training.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from training.classifier import save_classifier
@@ -40,7 +41,6 @@ from training.schedule import schedule_factor
 from training.settle_norms import settle_norms
 from training.start import moved
 from training.step import set_learning_rate
-from training.stopping import StopRequest
 from training.supervised_step import check_weights, even_batches, mean_of, take_step
 from training.views import draw_batch, make_views
 

@@ -20,6 +20,7 @@ from catalog import atomic
 from catalog.errors import Terminated
 from catalog.parallel import map_in_order
 from catalog.progress import progress
+from catalog.stopping import StopRequest
 from training.begin_run import begin_run
 from training.config import TrainConfig
 from training.device import choose_device
@@ -33,7 +34,6 @@ from training.schedule import schedule_factor
 from training.start import moved, start_encoder
 from training.state import State, restore, save_resume
 from training.step import Batch, batches_per_epoch, epoch_batches, set_learning_rate, take_step, views_of
-from training.stopping import StopRequest
 from training.sync_norms import sync_norms
 
 SAVE_SECONDS = 600.0

@@ -1,4 +1,7 @@
-"""Stop between two steps: Ctrl+C and SIGTERM are noted, the step is finished, the state saved, then it ends."""
+"""Stop where it does no harm: Ctrl+C and SIGTERM are noted, what is at hand is finished, then it ends.
+
+Around a command's imports (catalog/command_line.py), and between the steps of training and fine-tuning.
+"""
 
 from __future__ import annotations
 
