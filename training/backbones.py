@@ -286,6 +286,11 @@ def _load_by_order(network: nn.Module, weights: Weights) -> None:
 
 
 def _torchvision_weights(name: str) -> Weights:
+    if name not in torchvision.models.list_models():
+        raise UsageError(
+            f"nobody has made ImageNet weights for the encoder {name}: use --weights none, give a file by "
+            "--weights FILE, or use the encoder efficientnet_lite0"
+        )
     download: Callable[[], Weights] = lambda: torchvision.models.get_model_weights(name).DEFAULT.get_state_dict(  # noqa: E731
         progress=False, check_hash=True
     )

@@ -18,6 +18,7 @@ from training.pooling import GeM
 from training.relational import TEMPERATURE, relational_loss
 from training.schedule import schedule_factor
 from training.spec import EncoderSpec
+from training.start import untrained, untrained_like
 
 
 @pytest.mark.parametrize("power", [-0.5, 0.0, 0.5])
@@ -93,6 +94,15 @@ def test_small_stem_keeps_the_size() -> None:
     stem = small.maxpool(small.conv1(images))  # type: ignore[operator]
     assert stem.shape[-2:] == (32, 32)
     assert usual.maxpool(usual.conv1(images)).shape[-2:] == (8, 8)  # type: ignore[operator]
+
+
+def test_a_backbone_without_imagenet_weights_is_held_against_one_that_has_them() -> None:
+    with pytest.raises(UsageError, match="nobody has made ImageNet weights for the encoder resnet10_narrow"):
+        untrained("resnet10_narrow")
+    spec = untrained("resnet10_narrow", weights="none", image_size=32).header.spec
+    assert (spec.backbone, untrained_like(spec, weights="none").header.spec) == ("resnet10_narrow", spec)
+    like = untrained_like(spec).header.spec
+    assert (like.backbone, like.image_size) == ("efficientnet_lite0", 32)
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: object) -> None:

@@ -65,6 +65,20 @@ def test_penalty_is_chosen_on_the_training_rows() -> None:
     assert probe.classification.accuracy > 0.98
 
 
+def test_a_fit_that_does_not_end_by_itself_says_so_without_a_warning() -> None:
+    random = np.random.default_rng(0)
+    one_direction = random.standard_normal((600, 1)) + 1e-4 * random.standard_normal((600, 40))
+    features = one_direction.astype(np.float32)
+    labels = (random.permutation(600) % 3).astype(np.str_)
+    train, names = clouds(120, 0.1, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("training.evaluation.linear_probe.STEPS", 3)
+            assert linear_probe(features, labels, features, labels).to_json()["converged"] is False
+        assert linear_probe(train, names, train, names).converged
+
+
 def test_labels_with_a_single_photo_do_no_harm() -> None:
     train, labels = clouds(60, 0.1, 1)
     few = np.concatenate([labels[:-2], ["lone", "other"]])
