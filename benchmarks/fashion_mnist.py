@@ -30,9 +30,9 @@ NAMES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "
 SPLITS = {"train": "train", "test": "t10k"}
 RECIPE = (
     *("--encoder", "resnet10_narrow", "--weights", "none", "--batch-size", "256", "--image-size", "28"),
-    *("--pixels-side", "28", "--views.size", "28", "--views.min-area", "0.3", "--views.hue", "0", "--views.grey", "0"),
+    *("--pixels-side", "28", "--views.size", "28", "--views.min-area", "0.4", "--views.hue", "0", "--views.grey", "0"),
     *("--views.saturation", "0", "--views.brightness", "0.4", "--views.contrast", "0.4", "--views.blur", "0"),
-    *("--learning-rate", "1e-3", "--head-learning-rate", "1e-3", "--projection-dim", "128", "--temperature", "0.2"),
+    *("--learning-rate", "3e-3", "--head-learning-rate", "3e-3", "--projection-dim", "128", "--temperature", "0.2"),
 )
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     """Write the pictures, train, evaluate, record."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument(
-        "--views-shown", default="2400000", help="how long to train; each picture is seen in two views"
+        "--views-shown", default="6000000", help="how long to train; each picture is seen in two views"
     )
     options.add_argument("--folder", type=Path, help="where pictures and store go, and stay; default: a temporary one")
     chosen = options.parse_args()

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
+from catalog import stopping
 from catalog.errors import LookalikeError, Terminated, UsageError
-from catalog.stopping import StopRequest
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after Ctrl+C and after SIGTERM."""
@@ -102,10 +102,9 @@ def _overview(commands: Commands, program: str) -> str:
 
 
 def _run(command: Command, program: str, arguments: list[str]) -> int:
-    with StopRequest() as stop:  # within an import, a library could take an interruption for a failure of its own
+    with stopping.imports():
         config = _read_config(command, program, arguments)
         function = _import(command.function)
-        stop.end()
     result = function(config)
     if result is not None:
         print(result, flush=True)

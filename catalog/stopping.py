@@ -1,6 +1,6 @@
 """Stop where it does no harm: Ctrl+C and SIGTERM are noted, what is at hand is finished, then it ends.
 
-Around a command's imports (catalog/command_line.py), and between the steps of training and fine-tuning.
+Between the steps of training and fine-tuning, and around imports that take long.
 """
 
 from __future__ import annotations
@@ -14,6 +14,17 @@ from types import FrameType, TracebackType
 from catalog.errors import Terminated
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def imports() -> Iterator[None]:
+    """Around imports of large libraries: within one, a library could take a signal for a failure of its own.
+
+    NumPy, interrupted while it loads a part of itself, goes on without that part; the signal is lost.
+    """
+    with StopRequest() as stop:
+        yield
+        stop.end()
 
 
 class StopRequest:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnxruntime
 from PIL import Image
 
+from catalog import stopping
 from catalog.errors import VersionError
 from catalog.parallel import default_workers
 from index.faiss_index import gpu_count
@@ -75,7 +76,8 @@ def open_embedder(spec: EncoderSpec, *, onnx: Path, checkpoint: Path, device: De
         VersionError: the ONNX file cannot be read.
     """
     if device == "gpu" or (device == "auto" and gpu_count() > 0):
-        from index.gpu_network import GpuNetwork  # imports torch
+        with stopping.imports():
+            from index.gpu_network import GpuNetwork  # imports torch
 
         return Embedder(spec, GpuNetwork(checkpoint))
     return Embedder(spec, OnnxNetwork(onnx))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog import stopping
 from catalog.store import Store
 from index.config import IndexConfig
 from index.loading import check_files
@@ -69,7 +70,8 @@ def _kept(store: Store, checkpoint: Path) -> EncoderFiles:
     folder = store.embeddings_dir / sha256
     files = EncoderFiles(checkpoint=folder / "encoder.safetensors", onnx=folder / "encoder.onnx", sha256=sha256)
     if not files.onnx.exists():
-        from index.encoder_files import export_onnx  # imports torch
+        with stopping.imports():
+            from index.encoder_files import export_onnx  # imports torch
 
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(checkpoint, files.checkpoint)
@@ -80,8 +82,9 @@ def _kept(store: Store, checkpoint: Path) -> EncoderFiles:
 @contextmanager
 def _untrained(spec: EncoderSpec | None = None) -> Iterator[Path]:
     """The checkpoint file of the ImageNet start, as long as it is needed."""
-    from training.checkpoint import save_checkpoint
-    from training.start import untrained, untrained_like  # imports torch
+    with stopping.imports():
+        from training.checkpoint import save_checkpoint
+        from training.start import untrained, untrained_like  # imports torch
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "imagenet.safetensors"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from catalog import stopping
 from catalog.config import ScanConfig
 from catalog.sample.catalog import SampleConfig, draw_sample
 from catalog.scan import scan
@@ -39,13 +40,15 @@ def demo(config: DemoConfig) -> None:
     after = measure_recall(store, sample.customer_photos, sample.answers, device=config.device)
     print(_report(before, after, time.monotonic() - begun), flush=True)
     if config.serve:
-        from ui.server import serve  # only now: it imports gradio
+        with stopping.imports():
+            from ui.server import serve  # only now: it imports gradio
 
         serve(ServeConfig(store=store, port=config.port, device=config.device))
 
 
 def _train(config: DemoConfig) -> None:
-    from training.train import train  # only where there is something to train: it imports torch
+    with stopping.imports():
+        from training.train import train  # only where there is something to train: it imports torch
 
     settings = replace(PRESETS["fast"], store=config.folder / "store", device=config.device)
     print(train(replace(settings, epochs=config.epochs) if config.epochs else settings), flush=True)

@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from catalog import stopping
 from catalog.decode_worker import DecodeWorkers
 from catalog.errors import UsageError
 from search.service import SearchService
@@ -88,9 +89,10 @@ def create_app(service: SearchService, *, uploads: Uploads, config: ServeConfig 
     """
     config = config or ServeConfig()
     _set_environment(uploads)
-    import gradio as gr  # only now: it reads the environment when it is imported
+    with stopping.imports():
+        import gradio as gr  # only now: it reads the environment when it is imported
 
-    from ui.page import build_page, page_head, page_theme
+        from ui.page import build_page, page_head, page_theme
 
     cores = os.cpu_count() or 1
     searches = Gate(at_once=max(2, cores), waiting=64)
