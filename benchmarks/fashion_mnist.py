@@ -1,19 +1,20 @@
 """Training from nothing: Fashion-MNIST as an unlabelled catalog of PNG files, no pretrained weights.
 
-    LOOKALIKE_PHOTOS=FOLDER python -m benchmarks.fashion_mnist [--views-shown 2400000] [--folder WHERE]
+    LOOKALIKE_PHOTOS=FOLDER python -m benchmarks.fashion_mnist [--epochs 40] [--folder WHERE]
 
 FOLDER holds `fashion_mnist/` with the four raw idx files of the data set. They are written out as PNG, one folder per
 label; the labels are read by the evaluation only. The 60,000 training pictures are the catalog, the 10,000 test
-pictures the queries: kNN and a linear probe on the frozen encoder.
+pictures the queries: kNN and a linear probe on the frozen encoder. A run that --folder holds already is evaluated, not
+trained again.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import json
 import os
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from benchmarks.record import write_record
 from catalog.store import Store
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.evaluate import evaluate
+from training.runs import newest_finished, run_to_use
 
 NAMES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
 SPLITS = {"train": "train", "test": "t10k"}
@@ -62,9 +64,7 @@ def write_pictures(source: Path, target: Path) -> None:
 def main() -> None:
     """Write the pictures, train, evaluate, record."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument(
-        "--views-shown", default="6000000", help="how long to train; each picture is seen in two views"
-    )
+    options.add_argument("--epochs", default="40", help="how long to train; each picture is seen in two views an epoch")
     options.add_argument("--folder", type=Path, help="where pictures and store go, and stay; default: a temporary one")
     chosen = options.parse_args()
     source = Path(os.environ.get("LOOKALIKE_PHOTOS", "../shared/data")) / "fashion_mnist"
@@ -72,19 +72,23 @@ def main() -> None:
         folder = chosen.folder or Path(temporary)
         write_pictures(source, folder)
         store = folder / "store"
-        seconds = {"scan": lookalike("scan", folder / "train", "--store", store)}
-        begun = time.monotonic()
-        lookalike("train", "--store", store, "--views-shown", chosen.views_shown, *RECIPE)
-        seconds["train"] = time.monotonic() - begun
+        lookalike("scan", folder / "train", "--store", store)
+        if newest_finished(Store.open(store)) is None:
+            lookalike("train", "--store", store, "--epochs", chosen.epochs, *RECIPE)
+        run = run_to_use(Store.open(store))
+        trained = json.loads(run.result_file.read_text(encoding="utf-8"))
         result = evaluate(
             EvaluateConfig(store=store, labels="folder", queries=folder / "test", photos=60_000, altered=200)
         )
         print(result)
         figures = {
             "recipe": " ".join(RECIPE),
-            "views_shown": int(chosen.views_shown),
-            "photos": int(Store.open(store).read_catalog().get("photos", 60_000)),
-            "seconds": {name: round(value, 1) for name, value in seconds.items()},
+            "photos": trained["photos"],
+            "epochs": trained["epochs"],
+            "views_shown": 2 * trained["photos"] * trained["epochs"],
+            "training_minutes": round(trained["seconds"] / 60, 1),
+            "backbone_moved": round(trained["moved"], 3),
+            "evaluation_minutes": round(result.figures["seconds"] / 60, 1),
             "embeddings": {
                 name: {
                     "knn_accuracy": one["category"]["mean"]["knn_accuracy"],

@@ -44,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Replace `path` by `content`, atomically and durably."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)

@@ -7,6 +7,7 @@ imported only when it runs, so that `--help` is quick.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import itertools
@@ -23,6 +24,9 @@ from catalog.errors import LookalikeError, Terminated, UsageError
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after Ctrl+C and after SIGTERM."""
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No space, no quota, or a larger file than is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,11 @@ def main(commands: Commands, program: str, arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone (`lookalike search … | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail(program, "the program that read the output has ended", 1)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        place = f" at {error.filename}" if error.filename else ""
+        return _fail(program, f"the disk is full{place} ({error.strerror}): what was done is kept; free some space", 1)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

@@ -17,7 +17,7 @@ from catalog.store import Store
 from index.config import IndexConfig
 from index.embedding import embed_missing, open_vectors, read_vectors
 from index.encoders import EncoderFiles, chosen_encoder, held_encoder
-from index.gate import measure_quality, refuse_if_worse
+from index.gate import FEWEST, measure_quality, refuse_if_worse
 from index.publish import publish
 from index.vectors import Embeddings
 from index.versions import IndexVersion, current_id, prune, read_version
@@ -105,12 +105,12 @@ def _measured(
     with suppress(VersionError):  # a damaged encoder protects nothing: a new version is what mends the store
         in_use = None if version is None else (held_encoder(store, version), version.encoder_name)
     quality = measure_quality(store, manifest, encoder, in_use, config.device)
-    if quality is None:
-        return {}, ""
     header = read_header(encoder.checkpoint)
+    layer = {"indexed": header.spec.layer, **header.config.get("layer_choice", {})}
+    if quality is None:
+        return {"layer": layer}, f"not checked: that takes at least {FEWEST} photos that can be read"
     if version is not None and in_use is not None and not config.force:
         refuse_if_worse(quality, header.name, version)
-    layer = {"indexed": header.spec.layer, **header.config.get("layer_choice", {})}
     return {**quality.to_json(), "layer": layer}, quality.warning or quality.verdict
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -152,7 +152,7 @@ def _timm_backbone(name: str) -> Backbone:
     config = cast(dict[str, Any], network.pretrained_cfg)
     return Backbone(
         name=name,
-        feature_dim=cast(int, network.num_features),
+        feature_dim=_try(name, network, int(config["input_size"][-1])).shape[1],
         mean=cast(Channels, tuple(255.0 * value for value in config["mean"])),
         std=cast(Channels, tuple(255.0 * value for value in config["std"])),
         has_small_stem=False,
@@ -164,16 +164,48 @@ def _timm_backbone(name: str) -> Backbone:
 def _timm_network(name: str, *, pretrained: bool = False) -> nn.Module:
     """One of timm's networks without its classifier; a transformer takes any image size where timm lets it."""
     model = name.removeprefix(TIMM)
-    try:
-        if "vit" in model or "deit" in model or "eva" in model:
-            return cast(
-                nn.Module, timm.create_model(model, num_classes=0, pretrained=pretrained, dynamic_img_size=True)
-            )
-        return cast(nn.Module, timm.create_model(model, num_classes=0, pretrained=pretrained))
-    except RuntimeError as error:
+    if not timm.is_model(model):
         raise UsageError(
-            f"--encoder timm:NAME needs the name of an encoder in timm; received {name}: {error}"
+            f'--encoder timm:NAME needs the name of an encoder in timm; received "{name}": '
+            "timm.list_models() tells them"
+        )
+    try:
+        network = timm.create_model(model, num_classes=0, pretrained=pretrained, dynamic_img_size=True)
+    except TypeError:  # it knows no such argument
+        network = timm.create_model(model, num_classes=0, pretrained=pretrained)
+    return cast(nn.Module, network)
+
+
+def check_sizes(network: nn.Module, name: str, sides: Collection[int]) -> None:
+    """Refuse image sizes that a network of timm cannot take, before anything is done; its features must be vectors.
+
+    Raises:
+        UsageError: it cannot take one of them.
+    """
+    if name.startswith(TIMM):
+        for side in sides:
+            _try(name, network, side)
+
+
+@torch.no_grad()
+def _try(name: str, network: nn.Module, side: int) -> Tensor:
+    """What a network makes of one black image: (1, F)."""
+    training = network.training
+    try:
+        features: Tensor = network.eval()(torch.zeros(1, 3, side, side))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        usual = cast(dict[str, Any], network.pretrained_cfg)["input_size"][-1]
+        raise UsageError(
+            f"--encoder {name} must take images of {side} pixels; it does not ({str(error).splitlines()[0]}): "
+            f"set --views.size and --image-size to what it takes, such as {usual}"
         ) from None
+    finally:
+        network.train(training)
+    if features.ndim != 2:
+        raise UsageError(
+            f"--encoder must give a vector per image; {name} gives {tuple(features.shape[1:])}: choose another"
+        )
+    return features
 
 
 def first_stages(network: nn.Module, part: float) -> list[nn.Module]:

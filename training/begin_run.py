@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 
@@ -15,7 +15,7 @@ from catalog import atomic
 from catalog.disk import require_room
 from catalog.manifest import Manifest
 from catalog.store import Store
-from training.config import TrainConfig
+from training.config import TrainConfig, require
 from training.device import choose_precision
 from training.job import Job
 from training.knn_probe import KnnProbe
@@ -35,6 +35,9 @@ beside the one that it replaces."""
 MOST_EPOCHS = 40
 """Of a run that chooses the number by itself."""
 
+TAKEN_WITH_RESUME = ("store", "name", "device", "resume")
+"""Settings that may be given beside `--resume`."""
+
 
 def begin_run(config: TrainConfig, ranks: Ranks, lock: ExitStack, say: Say) -> Job:
     """Find the run that is gone on with, or begin a new one; its state is on disk then.
@@ -53,6 +56,7 @@ def begin_run(config: TrainConfig, ranks: Ranks, lock: ExitStack, say: Say) -> J
     if config.resume:
         run = newest_resumable(store, config.name)
         settings = resumed_config(load_resume(run)["config"])
+        _refuse_new_settings(config, settings)
         config = replace(settings, store=config.store, device=config.device)
         refuse_live_norms(
             start_encoder(config), config, ranks
@@ -62,7 +66,7 @@ def begin_run(config: TrainConfig, ranks: Ranks, lock: ExitStack, say: Say) -> J
     encoder = start_encoder(config)
     refuse_live_norms(encoder, config, ranks)
     job = _job(run, config, store, manifest, device, say)
-    config = _resolved(config, len(job.photos), encoder, device)
+    config = _resolved(config, len(job.photos), encoder, device, say)
     learned = sum(parameter.nbytes for parameter in encoder.parameters())
     require_room(store.root, STATES * learned, "checkpoint and resume state", "free some, or put the store elsewhere")
     if ranks.count > 1:
@@ -81,6 +85,23 @@ def begin_run(config: TrainConfig, ranks: Ranks, lock: ExitStack, say: Say) -> J
     return replace(job, config=config)
 
 
+def _refuse_new_settings(config: TrainConfig, begun: TrainConfig) -> None:
+    """A run ends as it began: other settings beside `--resume` would change nothing, and who gives them expects more.
+
+    Raises:
+        UsageError: there are some.
+    """
+    usual = TrainConfig()
+    names = [field.name for field in fields(config) if field.name not in TAKEN_WITH_RESUME]
+    others = [name for name in names if getattr(config, name) not in (getattr(usual, name), getattr(begun, name))]
+    require(
+        not others,
+        "--resume goes on with the settings that the run began with",
+        ", ".join(f"another --{name.replace('_', '-')}" for name in others),
+        "leave them out, or start a new run without --resume",
+    )
+
+
 def _job(run: Run, config: TrainConfig, store: Store, manifest: Manifest, device: torch.device, say: Say) -> Job:
     photos = training_photos(store, manifest, config.pixels_side, say)
     weights, probe = None, None
@@ -92,7 +113,10 @@ def _job(run: Run, config: TrainConfig, store: Store, manifest: Manifest, device
     return Job(run=run, config=config, photos=photos, weights=weights, probe=probe, device=device)
 
 
-def _resolved(config: TrainConfig, count: int, encoder: torch.nn.Module, device: torch.device) -> TrainConfig:
+def _resolved(config: TrainConfig, count: int, encoder: torch.nn.Module, device: torch.device, say: Say) -> TrainConfig:
     """The settings with what was left to choose: as they are written beside the results."""
-    epochs = config.epochs or min(MOST_EPOCHS, max(1, round(config.views_shown / (2 * count))))
+    asked = max(1, round(config.views_shown / (2 * count)))
+    epochs = config.epochs or min(MOST_EPOCHS, asked)
+    if epochs < asked and not config.epochs:
+        say(f"of {asked} epochs for {config.views_shown} views, {epochs} are taken: --epochs asks for more")
     return replace(config, epochs=epochs, precision=choose_precision(config.precision, device, encoder))

@@ -86,10 +86,11 @@ class TrainConfig:
     batch_size: int = 128
     """Photos in a batch, of all processes together (each repels all others); shrinks for small catalogs."""
     chunk_size: int = 0
-    """Photos that go through a process's network at once; the batch's loss stays whole (GradCache). 0: all of them."""
+    """Photos that go through a process's network at once; the batch's loss stays whole (GradCache). 0: all of them.
+    Live batch norms then take their statistics from these photos alone, not from the batch."""
     balance: str = ""
-    """A column of the table: photos are drawn so that each of its values is seen equally often; empty: each photo
-    once an epoch."""
+    """A column of the table: photos are drawn so that each of its values is seen equally often, as far as no photo
+    comes twice in a batch; empty: each photo once an epoch."""
     image_size: int = 192
     """Side of the input when embedding and searching, in pixels."""
     centre_crop: float = 1.0

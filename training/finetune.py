@@ -31,6 +31,7 @@ from training.evaluation.classification import Classification
 from training.evaluation.pictures import draw_confusion
 from training.finetune_config import FinetuneConfig
 from training.finetune_start import Job, begin, prepare
+from training.finite import check_weights
 from training.label_split import Places
 from training.memory import keep_freed_memory
 from training.metrics_log import MetricsLog
@@ -41,7 +42,7 @@ from training.schedule import schedule_factor
 from training.settle_norms import settle_norms
 from training.start import moved
 from training.step import set_learning_rate
-from training.supervised_step import check_weights, even_batches, mean_of, take_step
+from training.supervised_step import REMEDY, even_batches, mean_of, take_step
 from training.views import draw_batch, make_views
 
 LINEAR = 0x4C49_4E45
@@ -190,7 +191,7 @@ def _learn_both(job: Job, stop: StopRequest, log: MetricsLog, say: Say, *, first
                 _stop(job, epoch, stop, say)
         row = {**mean_of(rows), "views_per_second": len(job.codes) / (time.monotonic() - begun)}
         log.write(first_step + step, row)
-        check_weights(encoder, first_step + step)
+        check_weights(encoder, first_step + step, REMEDY)
         _save(job, epoch=epoch + 1, finished=False)
         say(f"{named}: loss {row['loss']:.3f}, accuracy {row['accuracy']:.3f}, {row['views_per_second']:.0f} views/s")
 

@@ -10,7 +10,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +75,7 @@ def split_photos(
         UsageError: no such column, fewer than 2 labels, or no label that can spare a photo.
     """
     values = labels_of(manifest, column, "--labels", rows.tolist())
-    labelled = np.array([place for place, value in enumerate(values) if not _is_missing(value)], np.int64)
+    labelled = np.array([place for place, value in enumerate(values) if value is not None], np.int64)
     labels = np.array([str(values[place]) for place in labelled])
     names = np.unique(labels)
     if len(names) < 2:
@@ -110,11 +109,6 @@ def product_groups(manifest: Manifest, rows: Places) -> Places:
     contents = np.unique(manifest.table["sha256"].to_pylist(), return_inverse=True)[1] + len(items)
     links = coo_matrix((np.ones(len(items)), (items, contents)), shape=(2 * len(items), 2 * len(items)))
     return connected_components(links, directed=False)[1][items[rows]].astype(np.int64)  # type: ignore[no-any-return]
-
-
-def _is_missing(value: Any) -> bool:
-    """Null; NaN, which alone differs from itself; or an empty cell, which is "" in a CSV's column of text."""
-    return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 def _draw_held_out(labels: Keys, groups: Places, part: float, seed: int) -> npt.NDArray[np.bool_]:

@@ -87,10 +87,15 @@ def column_values(manifest: Manifest, photos: TrainingPhotos, column: str, optio
 
 
 def labels_of(manifest: Manifest, column: str, option: str, rows: list[int]) -> list[Any]:
-    """A column's values at some rows of a manifest, None for an empty cell; see `column_values`."""
+    """A column's values at some rows of a manifest, None where a cell says nothing; see `column_values`."""
     if column in manifest.table.column_names:
-        return [None if value == "" else value for value in manifest.table[column].take(rows).to_pylist()]
+        return [None if is_missing(value) else value for value in manifest.table[column].take(rows).to_pylist()]
     if column == "folder":
         return [path.rpartition("/")[0] for path in manifest.table["path"].take(rows).to_pylist()]
     there = ", ".join(["folder", "item_id", *manifest.user_columns])
     raise UsageError(f'{option} must name a column of the catalog; received "{column}"; there are: {there}')
+
+
+def is_missing(value: Any) -> bool:
+    """Null; NaN, which alone differs from itself; or an empty cell, which is "" in a CSV's column of text."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())

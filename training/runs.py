@@ -140,10 +140,8 @@ def newest_resumable(store: Store, name: str = "") -> Run:
     runs = [find_run(store, name)] if name else all_runs(store)
     resumable = [run for run in runs if run.resumable]
     if not resumable:
-        which = f'the run "{name}" has' if name else "no run of this store has"
-        raise UsageError(
-            f'--resume needs a run that was interrupted; {which} anything to go on from: run "lookalike train"'
-        )
+        which = f'the run "{name}" has nothing' if name else "no run of this store has anything"
+        raise UsageError(f'--resume needs a run that was interrupted; {which} to go on from: run "lookalike train"')
     return resumable[-1]
 
 

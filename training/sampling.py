@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +15,23 @@ WEIGHTED_ORDER = 0x5745_4947
 """First word of the draws' name (docs/decisions/0006): all others begin with an epoch, which never grows so large."""
 
 
-def weighted_epoch_order(weights: npt.NDArray[np.float64], seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    """The photos an epoch visits when some are to be seen more often: drawn with replacement.
+def weighted_batches(
+    weights: npt.NDArray[np.float64], batches: int, seed: int, epoch: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """The photos of an epoch's batches when some are to be seen more often.
 
-    An epoch stays as long as it is without weights. A photo may come several times, also within one batch, and others
-    not at all.
+    Every batch is drawn without replacement, as successive draws by weight: a photo beside itself in a batch would be
+    repelled by itself. So a rare value comes as often as wanted only where it has enough photos to fill its part of a
+    batch; else all of its photos are in every batch. An epoch has as many draws as without weights; a photo may be in
+    several of its batches, and others in none.
 
     Args:
-        weights: (N,), finite and not negative: photo i is drawn with probability weights[i] / sum(weights).
+        weights: (N,), finite and not negative.
+        batches: their number, at most N.
 
-    Returns:
-        Places 0 … N-1, int64 (N,): a function of weights, seed and epoch alone.
+    Yields:
+        Places 0 … N-1, int64 (B,), all different: a function of weights, batches, seed and epoch alone. B is as
+        without weights, or the number of weights above 0 where that is smaller.
 
     Raises:
         UsageError: weights that are no weights.
@@ -37,7 +43,27 @@ def weighted_epoch_order(weights: npt.NDArray[np.float64], seed: int, epoch: int
         "see training.sampling.balancing_weights",
     )
     random = generator(seed, WEIGHTED_ORDER, epoch)
-    return random.choice(len(weights), size=len(weights), p=weights / weights.sum()).astype(np.int64)
+    places, reached = np.flatnonzero(weights), np.cumsum(weights[weights > 0])
+    for part in np.array_split(weights, batches):
+        yield _draw(random, places, reached, min(len(part), len(places)))
+
+
+def _draw(
+    random: np.random.Generator, places: npt.NDArray[np.int64], reached: npt.NDArray[np.float64], size: int
+) -> npt.NDArray[np.int64]:
+    """Successive weighted draws without replacement; a few spare ones with it are quicker, and nearly always enough.
+
+    Args:
+        places: to draw from, (M,).
+        reached: running sums of their weights, (M,).
+    """
+    spare = np.searchsorted(reached, random.random(4 * size) * reached[-1], side="right").clip(max=len(places) - 1)
+    _, first = np.unique(spare, return_index=True)
+    drawn = spare[np.sort(first)[:size]]
+    if len(drawn) < size:
+        drawn = random.choice(len(places), size, replace=False, p=np.diff(reached, prepend=0.0) / reached[-1])
+    chosen: npt.NDArray[np.int64] = places[drawn]
+    return chosen
 
 
 def balancing_weights(values: Sequence[object]) -> npt.NDArray[np.float64]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from catalog.errors import UsageError
-from training.backbones import SMALL_IMAGE, find_backbone, first_stages, load_start
+from training.backbones import SMALL_IMAGE, check_sizes, find_backbone, first_stages, load_start
 from training.checkpoint import Checkpoint, CheckpointHeader
 from training.config import TrainConfig
 from training.encode_photos import Looking, encode_photos
@@ -91,11 +91,13 @@ def start_encoder(config: TrainConfig) -> Encoder:
     """The encoder with its starting weights; the head is still random, drawn by the seed.
 
     Raises:
-        UsageError: see `encoder_spec`; or the weights cannot be had.
+        UsageError: see `encoder_spec`; or the backbone cannot take the sizes of views and photos; or the weights cannot
+            be had.
     """
     spec = encoder_spec(config)
     torch.manual_seed(config.seed)
     encoder = Encoder(replace(spec, folded_norms=False))
+    check_sizes(encoder.backbone, config.encoder, {config.views.size, config.image_size})
     load_start(encoder.backbone, config.encoder, config.weights)
     if spec.folded_norms:
         fold_norms(encoder.backbone.eval())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from training.runs import Run
 from training.spec import EncoderSpec
 from training.start import freeze_first_stages, keeps_start
 
-RESUME_FORMAT = 2
+RESUME_FORMAT = 3
 """Of resume.pt; raised whenever a state of before could not be gone on with to the same end."""
 
 
@@ -77,8 +78,9 @@ def save_resume(run: Run, config: TrainConfig, photos: TrainingPhotos, state: St
         "row": state.row,
         "best": (state.best_score, state.best_epoch),
     }
-    with atomic.replacing(run.resume_file) as temporary:
-        torch.save(content, temporary)
+    saved = io.BytesIO()
+    torch.save(content, saved)  # to a file itself, torch tells a full disk as an error of the format
+    atomic.write_bytes(run.resume_file, saved.getbuffer())
 
 
 def load_resume(run: Run) -> dict[str, Any]:

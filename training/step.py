@@ -27,11 +27,12 @@ from training.nt_xent import nt_xent
 from training.photos import TrainingPhotos
 from training.random_streams import epoch_order
 from training.relational import relational_loss
-from training.sampling import weighted_epoch_order
+from training.sampling import weighted_batches
 from training.start import enter_training
 from training.state import State
 from training.views import draw_batch, make_views
 
+REMEDY = "the last good checkpoint is kept; lower --learning-rate, or raise --temperature"
 COLLAPSED_SPREAD = 1e-4
 """Below this spread of unit vectors (1 - |mean|²) all photos have become the same to the encoder."""
 
@@ -92,28 +93,19 @@ def epoch_batches(
     """
     batches = batches_per_epoch(config, count)
     if weights is None:
-        order = epoch_order(count, config.seed, epoch)
-        parts = np.array_split(order, batches)
+        parts = np.array_split(epoch_order(count, config.seed, epoch), batches)
         return [Batch(places, np.zeros_like(places)).divisible(ranks) for places in parts]
-    order = weighted_epoch_order(weights, config.seed, epoch)
-    repeats, seen = np.zeros_like(order), np.zeros(count, np.int64)
-    for position, place in enumerate(order):
-        repeats[position] = seen[place]
-        seen[place] += 1
-    drawn = zip(np.array_split(order, batches), np.array_split(repeats, batches), strict=True)
-    return [_without_doubles(places, times).divisible(ranks) for places, times in drawn]
+    seen = np.zeros(count, np.int64)
+    drawn = []
+    for places in weighted_batches(weights, batches, config.seed, epoch):
+        drawn.append(Batch(places, seen[places]).divisible(ranks))
+        seen[places] += 1
+    return drawn
 
 
 def batches_per_epoch(config: TrainConfig, count: int) -> int:
     """How many steps an epoch over `count` photos has."""
     return max(1, round(count / config.batch_size))
-
-
-def _without_doubles(places: Places, repeats: Places) -> Batch:
-    """A photo beside itself in a batch would be repelled by itself."""
-    _, first = np.unique(places, return_index=True)
-    first.sort()
-    return Batch(places[first], repeats[first])
 
 
 def views_of(config: TrainConfig, photos: TrainingPhotos, batch: Batch, epoch: int, device: torch.device) -> Tensor:
@@ -199,11 +191,10 @@ def _spread(projections: Tensor) -> float:
 
 def _check(numbers: dict[str, float], photo_count: int, step: int) -> None:
     """Stop a run that can no longer learn; the last checkpoint stays as it is."""
-    remedy = "the last good checkpoint is kept; lower --learning-rate, or raise --temperature"
     if not math.isfinite(numbers["loss"]):
-        raise TrainingError(f"the loss must be finite; at step {step} it is {numbers['loss']}: {remedy}")
+        raise TrainingError(f"the loss must be finite; at step {step} it is {numbers['loss']}: {REMEDY}")
     if photo_count > 2 and numbers["spread"] < COLLAPSED_SPREAD:
         raise TrainingError(
             f"the embedding collapsed: at step {step} the spread of the batch is {numbers['spread']:.1e} "
-            f"(below {COLLAPSED_SPREAD:.0e} all photos look the same to it): {remedy}"
+            f"(below {COLLAPSED_SPREAD:.0e} all photos look the same to it): {REMEDY}"
         )

@@ -51,17 +51,6 @@ def take_step(optimizer: torch.optim.Optimizer, logits: Tensor, codes: Tensor, s
     }
 
 
-def check_weights(network: torch.nn.Module, step: int) -> None:
-    """Refuse a network that has become useless by the steps up to this one.
-
-    Raises:
-        TrainingError: a weight, or a statistic of a batch norm, is not finite.
-    """
-    for name, values in network.state_dict().items():
-        if not bool(values.isfinite().all()):
-            raise TrainingError(f"all weights must be finite; after step {step} those of {name} are not: {REMEDY}")
-
-
 def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
     """The mean of every number over some steps."""
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}

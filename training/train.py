@@ -13,6 +13,7 @@ from pathlib import Path
 from signal import Signals
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +25,9 @@ from catalog.stopping import StopRequest
 from training.begin_run import begin_run
 from training.config import TrainConfig
 from training.device import choose_device
+from training.encode_photos import Looking, encode_photos
 from training.epoch_end import SCORES, keep_best, measure_epoch
+from training.finite import check_vectors, check_weights
 from training.job import Job
 from training.memory import keep_freed_memory
 from training.metrics_log import MetricsLog
@@ -33,11 +36,13 @@ from training.say import Say
 from training.schedule import schedule_factor
 from training.start import moved, start_encoder
 from training.state import State, restore, save_resume
-from training.step import Batch, batches_per_epoch, epoch_batches, set_learning_rate, take_step, views_of
+from training.step import REMEDY, Batch, batches_per_epoch, epoch_batches, set_learning_rate, take_step, views_of
 from training.sync_norms import sync_norms
 
 SAVE_SECONDS = 600.0
 """The resume state is saved at least this often, besides every epoch's end."""
+TRIED_PHOTOS = 8
+"""Whose vectors must be finite before an epoch's encoder is kept."""
 LOG_STEPS = 10
 """Metrics are averaged over this many steps."""
 
@@ -131,7 +136,7 @@ def _run_epochs(job: Job, state: State, ranks: Ranks, say: Say) -> TrainResult:
                 if received:
                     ranks.from_first(_stop, job, state, stop, received, say)
                 if ranks.first and time.monotonic() - saved > SAVE_SECONDS:
-                    save_resume(run, config, job.photos, state)
+                    _save(job, state)
                     saved = time.monotonic()
             result = ranks.from_first(_end_epoch, job, state, stop, begun, log, say)
             state.epoch, state.batch, saved = state.epoch + 1, 0, time.monotonic()
@@ -152,10 +157,24 @@ def _with_views(job: Job, batches: list[Batch], epoch: int, ranks: Ranks) -> Ite
 
 def _stop(job: Job, state: State, stop: StopRequest, received: Signals, say: Say) -> None:
     """Save, and raise what the signal stands for."""
-    save_resume(job.run, job.config, job.photos, state)
+    _save(job, state)
     _say_stopped(job, state, say)
     stop.received = received
     stop.end()
+
+
+def _save(job: Job, state: State) -> None:
+    """Replace the resume state, by one that a run can go on from."""
+    check_weights(state.encoder, state.step, REMEDY)
+    save_resume(job.run, job.config, job.photos, state)
+
+
+def _some_vectors(job: Job, state: State) -> Tensor:
+    """What the encoder makes of a few of the photos: (M, P)."""
+    encoder, config = state.encoder.eval(), job.config
+    looking = Looking(side=config.image_size, centre_crop=config.centre_crop, device=job.device)
+    places = np.arange(min(TRIED_PHOTOS, len(job.photos)))
+    return encode_photos(lambda pixels: encoder(pixels).projection, job.photos, places, looking, "trying the encoder")
 
 
 def _say_stopped(job: Job, state: State, say: Say) -> None:
@@ -166,7 +185,8 @@ def _say_stopped(job: Job, state: State, say: Say) -> None:
 def _end_epoch(job: Job, state: State, stop: StopRequest, begun: float, log: Log, say: Say) -> TrainResult | None:
     """Save, measure, keep the encoder if it is the best so far, and say how it goes; the result if the run is over."""
     run, config = job.run, job.config
-    save_resume(run, config, job.photos, state)
+    _save(job, state)
+    check_vectors(_some_vectors(job, state), state.step, REMEDY)
     try:
         with stop.at_once():
             end = measure_epoch(job, state)
@@ -176,7 +196,7 @@ def _end_epoch(job: Job, state: State, stop: StopRequest, begun: float, log: Log
     log(state.step, {**state.row, **end.scores})
     keep_best(job, state, end)
     if config.patience and not end.finished:
-        save_resume(run, config, job.photos, state)  # with the best score, that the checkpoint is now of
+        _save(job, state)  # with the best score, that the checkpoint is now of
     told = "".join(f", {SCORES[name]} {value:.3f}" for name, value in end.scores.items())
     say(_epoch_line(config, state) + told)
     if not end.finished:

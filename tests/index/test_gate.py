@@ -114,8 +114,8 @@ def test_a_check_is_kept_and_made_anew_for_other_photos(
 def test_too_few_photos_measure_nothing(make_store: MakeStore) -> None:
     store = make_store(4)
     leave_run(store, "one")
-    assert "encoder:" not in build(store, run="one")
-    assert read_version(store.versions_dir / current_id(store)).quality == {}
+    assert "encoder: not checked: that takes at least 8 photos" in build(store, run="one")
+    assert read_version(store.versions_dir / current_id(store)).quality == {"layer": {"indexed": "projection"}}
 
 
 def test_a_damaged_encoder_in_use_is_mended_by_a_new_version(make_store: MakeStore) -> None:

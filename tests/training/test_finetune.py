@@ -37,11 +37,12 @@ from training.encoder import Indexed, load_encoder
 from training.evaluation.retrieval import find_category
 from training.finetune import finetune
 from training.finetune_config import FinetuneConfig
+from training.finite import check_weights
 from training.label_split import Places, product_groups, split_photos
 from training.photos import training_photos
 from training.runs import all_runs, find_run, newest_finished
 from training.settle_norms import settle_norms
-from training.supervised_step import check_weights, even_batches, take_step
+from training.supervised_step import even_batches, take_step
 from training.train import train
 
 COLOURS = {"amber": (250, 170, 20), "blue": (30, 60, 230), "green": (30, 160, 60)}
@@ -168,10 +169,10 @@ def test_a_loss_that_is_not_finite_changes_no_weight() -> None:
         take_step(torch.optim.SGD([weight], lr=0.1), weight * torch.nan, torch.tensor([0, 1]), 3)
     assert torch.equal(weight, torch.ones(2, 2))
     network = torch.nn.Linear(2, 2)
-    check_weights(network, 1)
+    check_weights(network, 1, "try again")
     network.weight.data[0, 0] = torch.inf
-    with pytest.raises(TrainingError, match="those of weight are not"):
-        check_weights(network, 1)
+    with pytest.raises(TrainingError, match="after step 1 those of weight are not: try again"):
+        check_weights(network, 1, "try again")
 
 
 def test_settled_norms_say_what_the_photos_say() -> None:

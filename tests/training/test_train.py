@@ -27,6 +27,8 @@ from training.encoder import load_encoder
 from training.evaluation.choose_layer import label_free_score
 from training.preprocess import preprocess
 from training.runs import Run, all_runs, newest_finished
+from training.start import start_encoder
+from training.state import RESUME_FORMAT
 from training.step import take_step
 from training.train import train
 
@@ -49,6 +51,11 @@ MakeStore = Callable[[int], Store]
 
 def small(store: Store, **changes: Any) -> TrainConfig:
     return dataclasses.replace(SMALL, store=store.root, **changes)
+
+
+def resumed(store: Store, **others: Any) -> TrainConfig:
+    """Settings that go on with an interrupted run."""
+    return TrainConfig(store=store.root, resume=True, device="cpu", **others)
 
 
 def quiet(line: str) -> None:
@@ -119,13 +126,25 @@ def test_non_finite_loss_stops_and_keeps_the_last_checkpoint(make_store: MakeSto
     train(small(store), quiet)  # the store is as usable as before
 
 
+@pytest.mark.parametrize("rate", [1e10, 1e30])
+def test_an_encoder_that_became_useless_is_never_kept(make_store: MakeStore, rate: float) -> None:
+    """At the edge of an epoch no further loss would tell: what is kept gives finite vectors, or nothing is."""
+    store = make_store(12)
+    with pytest.raises(TrainingError, match=r"must be finite|collapsed"):
+        train(small(store, epochs=2, batch_size=12, learning_rate=rate, head_learning_rate=rate), quiet)
+    checkpoint = all_runs(store)[0].checkpoint_file
+    if checkpoint.exists():
+        vectors = load_encoder(checkpoint)[0](torch.full((2, 3, 64, 64), 99.0)).projection
+        assert vectors.isfinite().all()
+
+
 def test_a_taken_name_and_a_missing_gpu_are_refused(make_store: MakeStore) -> None:
     store = make_store(4)
     train(small(store, name="one"), quiet)
     with pytest.raises(UsageError, match='there is a run "one"'):
         train(small(store, name="one"), quiet)
     with pytest.raises(UsageError, match="--resume needs a run that was interrupted"):
-        train(small(store, resume=True), quiet)
+        train(resumed(store), quiet)
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="--device gpu needs"):
             train(small(store, device="gpu"), quiet)
@@ -183,6 +202,26 @@ def test_an_encoder_of_timm_trains(make_store: MakeStore) -> None:
     assert (header.spec.backbone, header.spec.feature_dim) == ("timm:resnet10t", 512)
 
 
+@pytest.mark.parametrize(
+    "name", ["mobilenetv3_small_050", "ghostnet_100", "mobilevit_xxs", "efficientvit_b0", "vit_tiny_patch16_224"]
+)
+def test_encoders_of_timm_give_what_is_said_of_them(name: str) -> None:
+    """Networks whose output is wider than their last stage, that know no image size, or that must be told."""
+    config = dataclasses.replace(SMALL, encoder=f"timm:{name}", weights="none", image_size=96)
+    encoder = start_encoder(config)
+    features = encoder.eval()(torch.full((2, 3, 64, 64), 99.0)).backbone
+    assert features.shape == (2, encoder.spec.feature_dim)
+
+
+def test_a_network_of_timm_that_takes_one_size_says_so(make_store: MakeStore) -> None:
+    store = make_store(4)
+    with pytest.raises(UsageError, match=r"must take images of \d+ pixels; .* such as 224"):
+        train(small(store, encoder="timm:resmlp_12_224", image_size=96), quiet)
+    with pytest.raises(UsageError, match=r'needs the name of an encoder in timm; received "timm:swim"'):
+        train(small(store, encoder="timm:swim"), quiet)
+    assert not store.runs_dir.exists()
+
+
 def weights_and_metrics(store: Store, name: str) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     folder = store.runs_dir / name
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -214,7 +253,9 @@ def test_resumed_run_equals_one_never_stopped(
         train(small(store, epochs=3, name="halved", workers=workers), quiet)
     monkeypatch.undo()
     assert not all_runs(store)[1].finished
-    train(small(store, resume=True), quiet)
+    with pytest.raises(UsageError, match="the run began with; received another --epochs, another --views: leave them"):
+        train(resumed(store, epochs=5, views=ViewConfig(size=64)), quiet)
+    train(resumed(store, learning_rate=SMALL.learning_rate), quiet)
     (weights, rows), (other_weights, other_rows) = (weights_and_metrics(store, name) for name in ("whole", "halved"))
     assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
     assert rows == other_rows
@@ -244,7 +285,7 @@ def test_interrupted_while_it_measures_a_run_goes_on_to_the_same_end(
     monkeypatch.undo()
     assert measured == epochs_before + 1
     assert 'go on with "lookalike train --resume --name halved"' in lines[-1]
-    train(small(store, resume=True), quiet)
+    train(resumed(store), quiet)
     (weights, rows), (other_weights, other_rows) = (weights_and_metrics(store, name) for name in ("whole", "halved"))
     assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
     assert rows == other_rows
@@ -272,7 +313,7 @@ def test_a_killed_run_goes_on_to_the_same_end(make_store: MakeStore) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, timeout=120)
     assert done.returncode == -signal.SIGKILL
     assert read_header(store.runs_dir / "killed" / "checkpoint.safetensors").epoch == 2
-    train(small(store, resume=True), quiet)
+    train(resumed(store), quiet)
     (weights, rows), (other_weights, other_rows) = (weights_and_metrics(store, name) for name in ("whole", "killed"))
     assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
     assert rows == other_rows
@@ -302,8 +343,10 @@ def test_a_state_of_another_format_is_refused(make_store: MakeStore) -> None:
     train(small(store, epochs=1, name="whole"), quiet)
     run = Run(store.runs_dir / "whole")
     torch.save({"config": {}}, run.resume_file)
-    with pytest.raises(LookalikeError, match="the state of whole must be of format 2; it has None: go on with it by"):
-        train(small(store, resume=True), quiet)
+    with pytest.raises(
+        LookalikeError, match=f"the state of whole must be of format {RESUME_FORMAT}; it has None: go on with it by"
+    ):
+        train(resumed(store), quiet)
 
 
 def test_without_its_photos_a_run_ends_and_one_with_patience_says_so(make_store: MakeStore, tmp_path: Path) -> None:

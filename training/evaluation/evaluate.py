@@ -27,6 +27,7 @@ from training.evaluation.measures import Measures, table, verdict
 from training.evaluation.photos import (
     GalleryPhoto,
     QueryPhoto,
+    check_labels,
     gallery_photos,
     prepared_photos,
     prepared_queries,
@@ -36,11 +37,12 @@ from training.evaluation.pictures import draw_confusion, draw_curves
 from training.evaluation.ranking import Floats
 from training.evaluation.representation import measure_representation
 from training.evaluation.retrieval import find_category, find_original
-from training.evaluation.subjects import BACKBONE, IMAGENET, all_subjects, embed_all, embed_copies
+from training.evaluation.subjects import BACKBONE, FIRST, IMAGENET, all_subjects, embed_all, embed_copies
 from training.memory import keep_freed_memory
 from training.preprocess import decode_size, preprocess
 from training.runs import Run, run_to_use
 from training.say import Say
+from training.start import untrained_like
 
 PROBE_PART = 0.2
 """Part of the catalog's photos that tests the linear probe where there are no queries, drawn by label."""
@@ -57,8 +59,15 @@ class Evaluation:
     run: str
     lines: tuple[str, ...]
     """The table and the verdict, for people."""
+    unreadable: int
+    """Photos of the catalog that are gone or damaged since the scan, and are left out."""
     figures: Mapping[str, Any]
     """Everything, as it stands in evaluation.json."""
+
+    @property
+    def exit_code(self) -> int:
+        """3 where photos had to be left out, else 0."""
+        return 3 if self.unreadable else 0
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -82,9 +91,11 @@ def evaluate(config: EvaluateConfig, say: Say = print) -> Evaluation:
         root = Path(store.read_catalog()["root"])
         asked = query_photos(config)
         wanted = gallery_photos(root, Manifest.read(store.manifest_file), config)
+        check_labels(wanted, asked, config)
         say(f"evaluating {run.name}: {len(wanted)} photos, {len(asked) or 'no'} queries of their own")
         prepare, fit = partial(preprocess, spec=spec), decode_size(spec)
-        subjects = all_subjects(encoder, device)
+        start = untrained_like(spec)
+        subjects = all_subjects(encoder, start, device)
         gallery, vectors = embed_all(
             progress(prepared_photos(wanted, prepare, fit), total=len(wanted), description="encoding"), subjects
         )
@@ -96,19 +107,39 @@ def evaluate(config: EvaluateConfig, say: Say = print) -> Evaluation:
         queries, query_vectors = embed_all(
             progress(prepared_queries(asked, prepare, fit), total=len(asked), description="encoding queries"), subjects
         )
+        indexed = spec.layer
         measures = {
-            name: _measure(name, gallery, vectors[name], copies_of, copies[name], queries, query_vectors.get(name))
+            name: _measure(
+                gallery,
+                vectors[name],
+                copies_of,
+                copies[name],
+                queries,
+                query_vectors.get(name),
+                probes=name == indexed or name != FIRST,
+            )
             for name in _in_order(vectors)
         }
-        indexed = spec.layer
         differences = measures[indexed].better_than(measures[IMAGENET])
         lines = [*table(measures, indexed), ""]
         lines += [f"{indexed} minus {IMAGENET}, {name}: {value}" for name, value in differences.items()]
+        if start.header.spec.backbone != spec.backbone:
+            stands_in = f"{IMAGENET}: of {start.header.spec.backbone}"
+            lines.append(f"{stands_in}, since there are no such weights of {spec.backbone} to be had")
         lines.append(verdict(differences["original recall@1"]))
         lines.append(measures[indexed].representation.verdict)
+        lost = len(wanted) - len(gallery)
+        if lost:
+            lines.append(
+                f'{lost} of {len(wanted)} photos cannot be read any more, and are left out: run "lookalike scan"'
+            )
+        if measures[indexed].category is not None and measures[indexed].probe is None:
+            lines.append(f"no linear probe: it needs 2 to {MOST_LABELS} labels, some of 2 photos and more")
         figures = {
             "run": run.name,
             "encoder": spec.to_json(),
+            "photos": len(gallery),
+            "unreadable": lost,
             "labels": config.labels,
             "queries": None if config.queries is None else config.queries.name,
             "indexed": indexed,
@@ -117,7 +148,7 @@ def evaluate(config: EvaluateConfig, say: Say = print) -> Evaluation:
             "seconds": round(time.monotonic() - begun, 1),
         }
         lines += _leave(run, figures, measures[indexed], gallery, vectors[indexed], queries, query_vectors.get(indexed))
-    return Evaluation(run=run.name, lines=tuple(lines), figures=figures)
+    return Evaluation(run=run.name, lines=tuple(lines), unreadable=lost, figures=figures)
 
 
 def _in_order(vectors: Vectors) -> list[str]:
@@ -127,15 +158,16 @@ def _in_order(vectors: Vectors) -> list[str]:
 
 
 def _measure(
-    name: str,
     gallery: Sequence[GalleryPhoto],
     vectors: Floats,
     copies_of: Sequence[str],
     copies: Floats,
     queries: Sequence[QueryPhoto],
     query_vectors: Floats | None,
+    *,
+    probes: bool,
 ) -> Measures:
-    """All figures of one embedding."""
+    """All figures of one embedding; `probes` says whether a linear probe is among them, which takes long."""
     contents = np.array([photo.sha256 for photo in gallery])
     place = {content: row for row, content in enumerate(contents.tolist())}
     originals = np.repeat(vectors[[place[content] for content in copies_of]], len(copies) // len(copies_of), axis=0)
@@ -155,7 +187,7 @@ def _measure(
     else:
         category = find_category(query_vectors, known, np.array([query.label for query in queries]), labels)
     probe = None
-    if len(set(labels.tolist())) <= MOST_LABELS and name != "first":
+    if probes and len(set(labels.tolist())) <= MOST_LABELS:
         probe = _probe(known, labels, query_vectors, [query.label for query in queries])
     return Measures(original=original, representation=representation, category=category, product=product, probe=probe)
 
@@ -191,6 +223,8 @@ def _leave(
     query_vectors: Floats | None,
 ) -> list[str]:
     """Write figures and pictures into the run's folder; returns a line that names them."""
+    for name in ("confusion.csv", "confusion.png", "answers.png"):
+        (run.folder / name).unlink(missing_ok=True)  # of another evaluation: perhaps none takes its place
     written = ["evaluation.json"]
     atomic.write_json(run.folder / "evaluation.json", figures)
     rows = [json.loads(line) for line in run.metrics_file.read_text(encoding="utf-8").splitlines()]

@@ -49,7 +49,8 @@ class Measures:
             metrics = self.product.metrics()
             found["product"] = {name: bootstrap_mean(values).to_json() for name, values in metrics.items()}
         if self.probe is not None:
-            found["linear_probe"] = self.probe.to_json()
+            correct = bootstrap_mean(self.probe.classification.correct).to_json()
+            found["linear_probe"] = {**self.probe.to_json(), "accuracy_estimate": correct}
         return found
 
     def better_than(self, other: Measures) -> dict[str, Estimate]:
@@ -74,7 +75,7 @@ def table(measures: Mapping[str, Measures], indexed: str) -> list[str]:
         indexed: the one that searching uses; it is marked.
     """
     first = next(iter(measures.values()))
-    header = ["", "original R@1", "R@5", "RankMe", "uniformity"]
+    header = ["", "original R@1", "R@5", "RankMe", "alignment", "uniformity"]
     if first.product is not None:
         header += ["product R@1", "R@5"]
     if first.category is not None:
@@ -85,7 +86,12 @@ def table(measures: Mapping[str, Measures], indexed: str) -> list[str]:
     for name, one in measures.items():
         row = [f"{name} (indexed)" if name == indexed else name]
         row += [f"{one.original.recall(k).value:.3f}" for k in (1, 5)]
-        row += [f"{one.representation.rank_me:.0f}", f"{one.representation.uniformity:.2f}"]
+        alignment, uniformity = one.representation.alignment, one.representation.uniformity
+        row += [
+            f"{one.representation.rank_me:.0f}",
+            "" if alignment is None else f"{alignment:.2f}",
+            f"{uniformity:.2f}",
+        ]
         if one.product is not None:
             row += [f"{value:.3f}" for value in one.product.means().values()]
         if one.category is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from catalog.paths import catalog_photo_path, shown
 from catalog.table import TABLE_EXTENSIONS, read_table
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.label_free import Photo, sample_by_content
-from training.photos import labels_of
+from training.photos import is_missing, labels_of
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -79,7 +80,9 @@ def query_photos(config: EvaluateConfig) -> list[QueryPhoto]:
                 f"{', '.join(table.column_names)}"
             )
         rows = zip(table["path"].to_pylist(), table[config.labels].to_pylist(), strict=True)
-        found = [QueryPhoto(file=queries.parent / path, label=str(label)) for path, label in rows if label is not None]
+        found = [
+            QueryPhoto(file=queries.parent / path, label=str(label)) for path, label in rows if not is_missing(label)
+        ]
     elif queries.is_dir():
         names = find_photos(queries).paths
         found = [QueryPhoto(file=queries / name, label=str(Path(name).parent)) for name in names]
@@ -88,6 +91,34 @@ def query_photos(config: EvaluateConfig) -> list[QueryPhoto]:
     if not found:
         raise UsageError(f"--queries must hold labelled photos; {shown(str(queries))} has none: name another")
     return found
+
+
+def check_labels(photos: Sequence[GalleryPhoto], queries: Sequence[QueryPhoto], config: EvaluateConfig) -> None:
+    """Refuse labels by which no query has a right answer, before anything is encoded.
+
+    Raises:
+        UsageError: so it is.
+    """
+    if not config.labels:
+        return
+    counts = Counter(photo.label for photo in photos if photo.label is not None)
+    if config.queries is None and not any(count > 1 for count in counts.values()):
+        raise UsageError(
+            f'--labels must name a column in which photos share values; each of the {len(counts)} in "{config.labels}" '
+            "is of one photo: name a column of kinds"
+        )
+    asked = {query.label for query in queries}
+    if config.queries is not None and not asked & counts.keys():
+        raise UsageError(
+            f"--queries must have labels that the catalog has; none of theirs ({_some(asked)}) is among those of "
+            f'"{config.labels}" ({_some(counts)}): name the folders, or the column, as the catalog does'
+        )
+
+
+def _some(labels: Iterable[str]) -> str:
+    """The first few, for a message."""
+    names = sorted(labels)
+    return ", ".join(shown(name) for name in names[:4]) + (", …" if len(names) > 4 else "")
 
 
 def prepared_photos(

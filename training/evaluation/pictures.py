@@ -64,6 +64,8 @@ DPI = 150
 PANELS = {
     "loss": "Loss",
     "contrastive_accuracy": "Contrastive accuracy",
+    "keep_start": "Keeping the start",
+    "original_recall@1": "Altered copies that find their original",
     "spread": "Spread of the batch",
     "learning_rate": "Learning rate",
     "views_per_second": "Views per second",

@@ -12,12 +12,12 @@ from torch.nn import functional
 
 from catalog.manifest import CatalogPhoto
 from training.backbones import find_backbone
+from training.checkpoint import Checkpoint
 from training.encoder import Encoder
 from training.evaluation.colour_histogram import colour_histogram
 from training.evaluation.ranking import Floats
 from training.folding import fold_norms
 from training.heads import MLPHead
-from training.spec import EncoderSpec
 from training.start import untrained_like
 
 BACKBONE, FIRST, PROJECTION = "backbone", "first", "projection"
@@ -44,13 +44,8 @@ def trained_layers(encoder: Encoder, device: torch.device) -> Embed:
     return embed
 
 
-def start_features(name: str, spec: EncoderSpec, weights: str, device: torch.device) -> Embed:
-    """An untrained start's features, under the preprocessing of `spec`; see `training.start.untrained_like`.
-
-    Args:
-        weights: "imagenet" or "none".
-    """
-    checkpoint = untrained_like(spec, weights=weights)
+def start_features(name: str, checkpoint: Checkpoint, device: torch.device) -> Embed:
+    """An untrained start's features; see `training.start.untrained_like`."""
     encoder = Encoder(checkpoint.header.spec)
     encoder.load_state_dict(dict(checkpoint.weights))
     encoder.eval()
@@ -70,13 +65,16 @@ def colours(photos: Pixels) -> dict[str, Floats]:
     return {COLOURS: np.stack([colour_histogram(photo) for photo in photos])}
 
 
-def all_subjects(encoder: Encoder, device: torch.device) -> list[Embed]:
-    """The trained encoder's layers and all baselines."""
-    spec = encoder.spec
+def all_subjects(encoder: Encoder, start: Checkpoint, device: torch.device) -> list[Embed]:
+    """The trained encoder's layers and all baselines.
+
+    Args:
+        start: with ImageNet weights, under the encoder's preprocessing.
+    """
     return [
         trained_layers(encoder, device),
-        start_features(IMAGENET, spec, "imagenet", device),
-        start_features(RANDOM, spec, "none", device),
+        start_features(IMAGENET, start, device),
+        start_features(RANDOM, untrained_like(encoder.spec, weights="none"), device),
         colours,
     ]
 

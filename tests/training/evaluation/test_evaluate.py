@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from catalog.config import ScanConfig
 from catalog.errors import LookalikeError, UsageError
@@ -15,9 +17,12 @@ from catalog.scan import scan
 from catalog.store import Store
 from tests.conftest import draw_photo
 from tests.small_run import leave_run
+from training.checkpoint import Checkpoint, save_checkpoint
+from training.encoder import Encoder
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.evaluate import evaluate
 from training.runs_report import RunsConfig, list_runs
+from training.start import untrained
 
 
 @pytest.fixture
@@ -78,15 +83,56 @@ def test_queries_of_their_own_need_no_labels_in_training(store: Store, tmp_path:
     ("settings", "told"),
     [
         ({"labels": "colour"}, "there are: folder, item_id, kind"),
+        ({"labels": "item_id", "queries": Path("photos")}, r"none of theirs \(even, odd\) is among"),
         ({"run": "two"}, 'there is no run "two"'),
         ({"labels": "folder", "queries": Path("absent")}, "must be a folder or a table"),
     ],
 )
-def test_wrong_settings_are_told_in_one_line(store: Store, settings: dict[str, object], told: str) -> None:
+def test_wrong_settings_are_told_in_one_line(
+    store: Store, settings: dict[str, object], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(store.root.parent)
     with pytest.raises(UsageError, match=told) as error:
         evaluate(EvaluateConfig(store=store.root, **settings), say=print)  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
     assert not (store.runs_dir / "one" / "evaluation.json").exists()
+
+
+def test_labels_that_no_two_photos_share_are_refused(make_store: Callable[[int], Store]) -> None:
+    store = make_store(4)
+    leave_run(store, "one")
+    with pytest.raises(UsageError, match='each of the 4 in "item_id" is of one photo'):
+        evaluate(EvaluateConfig(store=store.root, labels="item_id"), say=print)
+
+
+def test_photos_lost_since_the_scan_are_counted(store: Store) -> None:
+    (store.root.parent / "photos" / "even" / "4.png").unlink()
+    result = evaluate(EvaluateConfig(store=store.root, labels="kind", altered=8, device="cpu"), say=lambda line: None)
+    assert (result.exit_code, result.figures["photos"], result.figures["unreadable"]) == (3, 15, 1)
+    assert "1 of 16 photos cannot be read any more" in str(result)
+
+
+def test_another_evaluation_leaves_no_pictures_of_the_last(store: Store) -> None:
+    config = EvaluateConfig(store=store.root, labels="kind", altered=8, device="cpu")
+    evaluate(config, say=lambda line: None)
+    evaluate(replace(config, labels=""), say=lambda line: None)
+    left = sorted(path.name for path in (store.runs_dir / "one").iterdir())
+    assert left == ["checkpoint.safetensors", "config.json", "curves.png", "evaluation.json", "metrics.jsonl"]
+
+
+def test_the_layer_that_is_indexed_is_probed(store: Store) -> None:
+    """Where it is the head's first layer, too, which is not probed otherwise."""
+    torch.manual_seed(0)
+    start = untrained(image_size=64).header
+    spec = replace(start.spec, layer="first", hidden_dim=24, projection_dim=8)
+    checkpoint = Checkpoint(header=replace(start, spec=spec, name="two"), weights=Encoder(spec).state_dict())
+    (store.runs_dir / "two").mkdir()
+    save_checkpoint(checkpoint, store.runs_dir / "two" / "checkpoint.safetensors")
+    (store.runs_dir / "two" / "config.json").write_text("{}")
+    (store.runs_dir / "two" / "metrics.jsonl").write_text("")
+    config = EvaluateConfig(store=store.root, run="two", labels="kind", altered=8, device="cpu")
+    assert "linear_probe" in evaluate(config, say=lambda line: None).figures["embeddings"]["first"]
+    assert (store.runs_dir / "two" / "confusion.csv").exists()
 
 
 def test_queries_without_labels_are_refused() -> None:
