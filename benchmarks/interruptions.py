@@ -1,10 +1,11 @@
-"""Interrupted training: SIGTERM and kill -9 at 20 moments each, also while it measures; each run goes on to its end.
+"""Interruptions: training by SIGTERM and kill -9 at 20 moments each, and evaluation by SIGTERM.
 
     python -m benchmarks.interruptions [--times 20]
 
 A small run on drawn photos is trained once without interruption. Then, again and again, the same run is interrupted
 after a delay that is drawn anew, and gone on with. Recorded are exit codes, the seconds from the signal to the exit,
-what the run was doing, and whether its weights are those of the uninterrupted run, to the bit.
+what the run was doing, and whether its weights are those of the uninterrupted run, to the bit; every other run has two
+loader threads, the rest none. `evaluate` of the uninterrupted run is ended by SIGTERM after drawn delays, too.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ RECIPE = (
 """Patience makes every epoch end with a measurement that takes longer than the epoch: half of the signals meet one."""
 
 
-def start(store: Path, name: str, *options: str) -> subprocess.Popen[str]:
-    """Begin a training in a process of its own."""
-    line = [*COMMAND, "train", "--store", str(store), "--name", name, *options]
+def start(store: Path, *options: str) -> subprocess.Popen[str]:
+    """Begin a command in a process of its own."""
+    line = [*COMMAND, *options, "--store", str(store)]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -52,25 +53,55 @@ def same_weights(store: Path, one: str, other: str) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def interrupt(store: Path, name: str, number: signal.Signals, delay: float) -> dict[str, Any]:
-    """Interrupt one run after a delay, go on with it, and compare its end."""
-    process = start(store, name, *RECIPE)
-    wait_for_first_row(process, store, name)
+def end_by_signal(process: subprocess.Popen[str], number: signal.Signals, delay: float) -> dict[str, Any]:
+    """Send a signal after a delay, and tell how the process ended."""
     time.sleep(delay)
     begun = time.monotonic()
     process.send_signal(number)
     told, _ = process.communicate()
-    seconds = time.monotonic() - begun
-    resumed = start(store, name, "--resume")
-    resumed.communicate()
     return {
         "delay": round(delay, 2),
         "exit_code": process.returncode,
-        "seconds_to_exit": round(seconds, 2),
+        "seconds_to_exit": round(time.monotonic() - begun, 2),
         "last_said": told.strip().splitlines()[-1] if told.strip() else "",
+    }
+
+
+def interrupt(store: Path, name: str, number: signal.Signals, delay: float, workers: int) -> dict[str, Any]:
+    """Interrupt one run after a delay, go on with it, and compare its end."""
+    process = start(store, "train", "--name", name, "--workers", str(workers), *RECIPE)
+    wait_for_first_row(process, store, name)
+    ended = end_by_signal(process, number, delay)
+    resumed = start(store, "train", "--name", name, "--resume")
+    resumed.communicate()
+    return {
+        **ended,
+        "workers": workers,
         "resumed_exit_code": resumed.returncode,
         "same_weights": same_weights(store, "whole", name),
     }
+
+
+def summed_up(runs: list[dict[str, Any]], expected: int) -> dict[str, Any]:
+    """How often it went as it should, and how long it took."""
+    return {
+        "times": len(runs),
+        "right_exit_code": sum(run["exit_code"] == expected for run in runs),
+        "longest_seconds_to_exit": max(run["seconds_to_exit"] for run in runs),
+        "median_seconds_to_exit": statistics.median(run["seconds_to_exit"] for run in runs),
+    }
+
+
+def interrupt_evaluation(store: Path, times: int) -> list[dict[str, Any]]:
+    """SIGTERM to `evaluate`, at moments all over its length; the delays reach from the start of the process."""
+    begun = time.monotonic()
+    start(store, "evaluate", "--run", "whole", "--labels", "category").communicate()
+    length = time.monotonic() - begun
+    delays = np.random.default_rng(1).uniform(1.0, 0.9 * length, times)
+    return [
+        end_by_signal(start(store, "evaluate", "--run", "whole", "--labels", "category"), signal.SIGTERM, float(delay))
+        for delay in delays
+    ]
 
 
 def main() -> None:
@@ -82,7 +113,7 @@ def main() -> None:
         sample = draw_sample(SampleConfig(folder=Path(folder) / "sample", products=120, image_size=128))
         store = Path(folder) / "store"
         lookalike("scan", sample.table, "--store", store)
-        whole = start(store, "whole", *RECIPE)
+        whole = start(store, "train", "--name", "whole", *RECIPE)
         wait_for_first_row(whole, store, "whole")
         begun = time.monotonic()
         whole.communicate()
@@ -93,24 +124,23 @@ def main() -> None:
             delays = np.random.default_rng(0).uniform(0, 0.9 * length, times)
             found[number.name] = []
             for place, delay in enumerate(delays):
-                one = interrupt(store, f"{number.name.lower()}-{place}", number, float(delay))
+                one = interrupt(store, f"{number.name.lower()}-{place}", number, float(delay), 2 * (place % 2))
                 found[number.name].append(one)
                 print(number.name, one, flush=True)
+        evaluations = interrupt_evaluation(store, times)
         expected = {"SIGTERM": 143, "SIGKILL": -signal.SIGKILL}
         figures = {
             "recipe": " ".join(RECIPE),
             "uninterrupted_seconds": round(length, 1),
             **{
                 name: {
-                    "times": len(runs),
-                    "right_exit_code": sum(run["exit_code"] == expected[name] for run in runs),
-                    "longest_seconds_to_exit": max(run["seconds_to_exit"] for run in runs),
-                    "median_seconds_to_exit": statistics.median(run["seconds_to_exit"] for run in runs),
+                    **summed_up(runs, expected[name]),
                     "resumed_to_the_same_weights": sum(run["same_weights"] for run in runs),
                     "runs": runs,
                 }
                 for name, runs in found.items()
             },
+            "SIGTERM to evaluate": {**summed_up(evaluations, 143), "runs": evaluations},
         }
     print(write_record("interruptions", figures))
 
