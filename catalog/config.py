@@ -26,6 +26,8 @@ class ScanConfig:
     """Threads that decode; 0: one per core."""
     moved: bool = False
     """The photos were moved here from the folder that the store knows: keep the store."""
+    reopen: bool = False
+    """Open every photo, also those whose size and time of change are as they were at the last scan."""
 
     def __post_init__(self) -> None:
         if self.workers < 0:

@@ -21,6 +21,7 @@ from catalog.errors import BadImage, LookalikeError, StoreError, UsageError
 from catalog.files import find_photos
 from catalog.image import decode_photo, read_photo
 from catalog.image_ids import KnownPhoto, assign_image_ids
+from catalog.known_files import FileStamp, KnownFiles, PhotoFacts, read_known_files, stamps_of, write_known_files
 from catalog.manifest import OWN_COLUMNS, Manifest
 from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path, is_inside, path_to_text, shown, text_to_path
@@ -47,6 +48,7 @@ class ScanSummary:
         other_files: files in the folder that do not have a photo's name.
         repeated_rows: rows of the table that name a product and photo named before; the first one counts.
         renumbered: the store's old manifest was damaged, so that every photo got a new image_id.
+        opened: files that were new or had changed; the others were known from the last scan.
         seconds: how long it took.
     """
 
@@ -54,6 +56,7 @@ class ScanSummary:
     store: Path
     photos: int
     products: int
+    opened: int = 0
     quarantined: Mapping[str, int] = field(default_factory=dict)
     same_bytes: tuple[tuple[str, ...], ...] = ()
     other_files: int = 0
@@ -69,6 +72,8 @@ class ScanSummary:
     def __str__(self) -> str:
         photos, products = _counted(self.photos, "photo"), _counted(self.products, "product")
         lines = [f"{photos} of {products} from {self.source} in {self.seconds:.1f} s, into the store {self.store}"]
+        if self.opened < self.photos:
+            lines.append(f"{_counted(self.opened, 'file')} opened: the others have not changed since the last scan")
         if self.other_files:
             lines.append(
                 f"{_counted(self.other_files, 'other file')} in the folder without a photo's name: passed over"
@@ -108,15 +113,6 @@ class _Source:
     repeated_rows: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What opening one photo told."""
-
-    sha256: str
-    width: int
-    height: int
-
-
 def scan(config: ScanConfig) -> ScanSummary:
     """Find and open every photo of a catalog, and write what there is into the store.
 
@@ -131,53 +127,76 @@ def scan(config: ScanConfig) -> ScanSummary:
         StoreError: the store is of another format, or another process writes to it.
         LookalikeError: no photos, or none that can be opened.
     """
-    started = time.monotonic()
     store = Store.create(config.store)
     kind, root = _locate(config)
     _check_same_catalog(store, root, config)
     with store.writing("lookalike scan"):
-        source = _list_table(config, root) if kind == "table" else _list_folder(root, store)
-        if not source.paths and not source.left_out:
-            raise LookalikeError(
-                f"a catalog must hold photos; there are no photos in {config.catalog}: name a folder with JPEG, PNG, "
-                "WebP, GIF, BMP, TIFF or AVIF files, or a table with their paths"
-            )
-        facts, left_out = _open_all(source, config.workers or default_workers())
-        kept = [position for position, path in enumerate(source.paths) if path in facts]
-        if not kept:
-            raise _nothing_usable(config.catalog, left_out)
-        known, next_image_id, renumbered = _known_photos(store)
-        manifest, next_image_id = _manifest(source, kept, facts, known, next_image_id)
-        summary = ScanSummary(
-            source=config.catalog,
-            store=config.store,
-            photos=len(manifest),
-            products=manifest.product_count,
-            quarantined=dict(Counter(row.code for row in left_out).most_common()),
-            same_bytes=_same_bytes(facts),
-            other_files=source.other_files,
-            repeated_rows=source.repeated_rows,
-            renumbered=renumbered,
-            seconds=time.monotonic() - started,
+        return _scan(store, config, kind, root)
+
+
+def scan_again(store: Store, *, reopen: bool = False) -> ScanSummary:
+    """Scan a store's catalog as it was scanned the last time. To be called under the store's lock.
+
+    Raises:
+        UsageError, LookalikeError: see `scan`.
+    """
+    known = store.read_catalog()
+    table_root = Path(known["root"]) if known["kind"] == "table" else None
+    config = ScanConfig(catalog=Path(known["source"]), store=store.root, root=table_root, reopen=reopen)
+    kind, root = _locate(config)
+    _check_same_catalog(store, root, config)
+    return _scan(store, config, kind, root)
+
+
+def _scan(store: Store, config: ScanConfig, kind: str, root: Path) -> ScanSummary:
+    started, begun = time.monotonic(), time.time_ns()
+    source = _list_table(config, root) if kind == "table" else _list_folder(root, store)
+    if not source.paths and not source.left_out:
+        raise LookalikeError(
+            f"a catalog must hold photos; there are no photos in {config.catalog}: name a folder with JPEG, PNG, "
+            "WebP, GIF, BMP, TIFF or AVIF files, or a table with their paths"
         )
-        with (
-            atomic.replacing(store.quarantine_file) as quarantine_file,
-            atomic.replacing(store.manifest_file) as manifest_file,
-        ):
-            pq.write_table(manifest.table, manifest_file)
-            write_quarantine(quarantine_file, left_out)
-        store.write_catalog(
-            {
-                "source": os.path.abspath(config.catalog),
-                "kind": source.kind,
-                "root": str(root),
-                "scanned": datetime.now(UTC).isoformat(timespec="seconds"),
-                "photos": summary.photos,
-                "products": summary.products,
-                "quarantined": summary.quarantined,
-                "next_image_id": next_image_id,
-            }
-        )
+    known_files = {} if config.reopen or config.moved else read_known_files(store.known_files_file)
+    found = _open_all(source, known_files, config.workers or default_workers())
+    facts, left_out = found.facts, found.left_out
+    kept = [position for position, path in enumerate(source.paths) if path in facts]
+    if not kept:
+        raise _nothing_usable(config.catalog, left_out)
+    known, next_image_id, renumbered = _known_photos(store)
+    manifest, next_image_id = _manifest(source, kept, facts, known, next_image_id)
+    summary = ScanSummary(
+        source=config.catalog,
+        store=config.store,
+        photos=len(manifest),
+        products=manifest.product_count,
+        quarantined=dict(Counter(row.code for row in left_out).most_common()),
+        same_bytes=_same_bytes(facts),
+        other_files=source.other_files,
+        repeated_rows=source.repeated_rows,
+        renumbered=renumbered,
+        opened=found.opened,
+        seconds=time.monotonic() - started,
+    )
+    with (
+        atomic.replacing(store.quarantine_file) as quarantine_file,
+        atomic.replacing(store.manifest_file) as manifest_file,
+        atomic.replacing(store.known_files_file) as known_files_file,
+    ):
+        pq.write_table(manifest.table, manifest_file)
+        write_quarantine(quarantine_file, left_out)
+        write_known_files(known_files_file, found.stamps, facts, begun)
+    store.write_catalog(
+        {
+            "source": os.path.abspath(config.catalog),
+            "kind": source.kind,
+            "root": str(root),
+            "scanned": datetime.now(UTC).isoformat(timespec="seconds"),
+            "photos": summary.photos,
+            "products": summary.products,
+            "quarantined": summary.quarantined,
+            "next_image_id": next_image_id,
+        }
+    )
     return summary
 
 
@@ -272,27 +291,43 @@ def _path_of_cell(cell: str, roots: Sequence[str]) -> str | None:
     return path_to_text(os.path.relpath(path, root))
 
 
-def _open_all(source: _Source, workers: int) -> tuple[dict[str, _Facts], list[LeftOut]]:
-    """Open every file once; what it told, by path, and what was left out."""
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What the files told: facts of the usable ones by path, in the source's order.
+
+    `stamps` are those of all files that are there; `opened` says how many were looked into, usable or not.
+    """
+
+    facts: dict[str, PhotoFacts]
+    stamps: dict[str, FileStamp]
+    left_out: list[LeftOut]
+    opened: int
+
+
+def _open_all(source: _Source, known: KnownFiles, workers: int) -> _Opened:
+    """Open every file that is not known as it is, once."""
     paths = list(dict.fromkeys(source.paths))
-    facts: dict[str, _Facts] = {}
+    stamps = stamps_of(source.root, paths)
+    facts = {path: known[path][1] for path in paths if path in known and known[path][0] == stamps.get(path)}
+    to_open = [path for path in paths if path not in facts]
     left_out = list(source.left_out)
 
-    def look(path: str) -> tuple[str, _Facts | LeftOut]:
+    def look(path: str) -> PhotoFacts | LeftOut:
         try:
             data = read_photo(catalog_photo_path(source.root, path))
             photo = decode_photo(data, fit=_CHECK_FIT)
         except BadImage as error:
-            return path, LeftOut(path, error.code, error.reason)
-        return path, _Facts(hashlib.sha256(data).hexdigest(), photo.width, photo.height)
+            return LeftOut(path, error.code, error.reason)
+        return PhotoFacts(hashlib.sha256(data).hexdigest(), photo.width, photo.height)
 
-    looked: Iterator[tuple[str, _Facts | LeftOut]] = map_in_order(look, paths, workers=workers)
-    for path, found in progress(looked, total=len(paths), description="scan"):
+    looked: Iterator[PhotoFacts | LeftOut] = map_in_order(look, to_open, workers=workers)
+    for path, found in zip(to_open, progress(looked, total=len(to_open), description="scan"), strict=True):
         if isinstance(found, LeftOut):
             left_out.append(found)
         else:
             facts[path] = found
-    return facts, left_out
+    in_order = {path: facts[path] for path in paths if path in facts}
+    return _Opened(facts=in_order, stamps=stamps, left_out=left_out, opened=len(to_open))
 
 
 def _known_photos(store: Store) -> tuple[list[tuple[int, KnownPhoto]], int, bool]:
@@ -311,7 +346,7 @@ def _known_photos(store: Store) -> tuple[list[tuple[int, KnownPhoto]], int, bool
 def _manifest(
     source: _Source,
     kept: Sequence[int],
-    facts: Mapping[str, _Facts],
+    facts: Mapping[str, PhotoFacts],
     known: Sequence[tuple[int, KnownPhoto]],
     next_id: int,
 ) -> tuple[Manifest, int]:
@@ -337,7 +372,7 @@ def _manifest(
     return Manifest(table.sort_by("image_id").combine_chunks()), next_id
 
 
-def _same_bytes(facts: Mapping[str, _Facts]) -> tuple[tuple[str, ...], ...]:
+def _same_bytes(facts: Mapping[str, PhotoFacts]) -> tuple[tuple[str, ...], ...]:
     """Groups of two and more files with the same content."""
     groups: dict[str, list[str]] = defaultdict(list)
     for path, found in facts.items():

@@ -44,6 +44,11 @@ class Store:
         return self.root / "quarantine.csv"
 
     @property
+    def known_files_file(self) -> Path:
+        """files.parquet: what each photo's file was when it was last opened, see catalog/known_files.py."""
+        return self.root / "files.parquet"
+
+    @property
     def pixels_dir(self) -> Path:
         """pixels/: decoded pixels for training."""
         return self.root / "pixels"
@@ -170,4 +175,6 @@ class Store:
 
 def _left_by_a_first_scan(name: str) -> bool:
     """Whether a scan that was killed before it wrote catalog.json may have left this: not a reason to refuse."""
-    return name in ("LOCK", "manifest.parquet", "quarantine.csv") or (name.startswith(".") and name.endswith(".tmp"))
+    return name in ("LOCK", "manifest.parquet", "quarantine.csv", "files.parquet") or (
+        name.startswith(".") and name.endswith(".tmp")
+    )

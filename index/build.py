@@ -6,20 +6,16 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from catalog.errors import LookalikeError, VersionError
+from catalog.errors import VersionError
 from catalog.manifest import Manifest
 from catalog.store import Store
 from index.config import IndexConfig
-from index.embedding import embed_missing, open_vectors, read_vectors
+from index.embedding import embed_catalog
 from index.encoders import EncoderFiles, chosen_encoder, held_encoder
 from index.gate import FEWEST, measure_quality, refuse_if_worse
 from index.publish import publish
-from index.vectors import Embeddings
 from index.versions import IndexVersion, current_id, prune, read_version
 from training.checkpoint import read_header
 
@@ -68,26 +64,15 @@ def build_version(config: IndexConfig) -> IndexSummary:
     with store.writing("lookalike index"):
         manifest = Manifest.read(store.manifest_file)
         encoder = chosen_encoder(store, config)
-        embedder, cache = open_vectors(store, encoder, config.device)
-        embedded = embed_missing(manifest.distinct_photos(Path(store.read_catalog()["root"])), embedder, cache)
-        keys = manifest.table["sha256"].to_pylist()
-        rows = [row for row, key in enumerate(keys) if key in cache.rows]
-        if not rows:
-            raise LookalikeError(
-                f'none of the {len(manifest)} photos can be read any more: run "lookalike scan" to see why'
-            )
-        items = Manifest(manifest.table.take(pa.array(rows)))
-        vectors = read_vectors(cache, [keys[row] for row in rows], embedder.dimension)
-        embeddings = Embeddings(items.image_ids, vectors)
+        catalog = embed_catalog(store, manifest, encoder, config.device)
         quality, verdict = _measured(store, manifest, encoder, config)
-        version = publish(store, items, embeddings, encoder, quality)
+        version = publish(store, catalog.items, catalog.embeddings, encoder, quality)
         removed = prune(store, config.keep)
-    distinct = len({keys[row] for row in rows})
     return IndexSummary(
         version=version,
-        embedded=embedded,
-        reused=distinct - embedded,
-        unreadable=len(manifest) - len(rows),
+        embedded=catalog.embedded,
+        reused=catalog.reused,
+        unreadable=catalog.unreadable,
         removed=tuple(removed),
         verdict=verdict,
         seconds=time.monotonic() - begun,

@@ -8,6 +8,11 @@ COMMANDS = {
         config="index.config:IndexConfig",
         function="index.build:build_version",
     ),
+    "sync": Command(
+        help="take in what changed in the catalog, with the encoder in use",
+        config="index.config:SyncConfig",
+        function="index.sync:sync",
+    ),
     "export": Command(
         help="a run's encoder as an ONNX file for use elsewhere, checked against PyTorch",
         config="index.config:ExportConfig",

@@ -30,10 +30,26 @@ class IndexConfig:
     """Where to embed."""
 
     def __post_init__(self) -> None:
-        if self.keep < 1:
-            raise UsageError(f"--keep must be at least 1; received {self.keep}: choose 1 or more")
+        _check_keep(self.keep)
         if self.encoder == "imagenet" and self.run:
             raise UsageError(f'--encoder imagenet takes no --run; received --run "{self.run}": leave one of them out')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncConfig:
+    """Settings of taking in what changed in the catalog."""
+
+    store: Path = DEFAULT_STORE
+    """The store whose catalog to look at again."""
+    reopen: bool = False
+    """Open every photo, also those whose size and time of change are as they were at the last scan."""
+    keep: int = 3
+    """How many versions stay; the oldest ones beyond that are removed, never the one in use."""
+    device: Device = "auto"
+    """Where to embed."""
+
+    def __post_init__(self) -> None:
+        _check_keep(self.keep)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,5 +107,8 @@ class PruneConfig:
     """Versions that stay, the one in use among them."""
 
     def __post_init__(self) -> None:
-        if self.keep < 1:
-            raise UsageError(f"--keep must be at least 1; received {self.keep}: choose 1 or more")
+        _check_keep(self.keep)
+
+
+def _check_keep(keep: int) -> None:
+    require(keep >= 1, "--keep must be at least 1", keep, "choose 1 or more")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
-from catalog.errors import BadImage
+from catalog.errors import BadImage, LookalikeError
 from catalog.image import decode_photo, read_photo
-from catalog.manifest import CatalogPhoto
+from catalog.manifest import CatalogPhoto, Manifest
 from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path
 from catalog.progress import progress
@@ -18,12 +21,56 @@ from catalog.store import Store
 from index.batches import batches
 from index.embedder import Embedder, Pixels, open_embedder
 from index.encoders import EncoderFiles
-from index.vectors import Floats
+from index.vectors import Embeddings, Floats
 from training.checkpoint import read_header
 from training.config import Device
 
 BATCH = 32
 """Photos that are encoded together."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedCatalog:
+    """The photos of a manifest that have vectors.
+
+    Attributes:
+        items: row i describes the photo of vector i.
+        embeddings: their vectors.
+        embedded: photos, distinct in content, encoded now.
+        reused: those whose vectors were there already.
+        unreadable: rows of the manifest whose photos are gone or damaged since the scan, and are left out.
+    """
+
+    items: Manifest
+    embeddings: Embeddings
+    embedded: int
+    reused: int
+    unreadable: int
+
+
+def embed_catalog(store: Store, manifest: Manifest, encoder: EncoderFiles, device: Device) -> EmbeddedCatalog:
+    """Embed what has no vector yet, and read all vectors. To be called under the store's lock.
+
+    Raises:
+        LookalikeError: no photo can be read, or the disk is full; what was embedded is kept.
+    """
+    embedder, cache = open_vectors(store, encoder, device)
+    embedded = embed_missing(manifest.distinct_photos(Path(store.read_catalog()["root"])), embedder, cache)
+    keys = manifest.table["sha256"].to_pylist()
+    rows = [row for row, key in enumerate(keys) if key in cache.rows]
+    if not rows:
+        raise LookalikeError(
+            f'none of the {len(manifest)} photos can be read any more: run "lookalike scan" to see why'
+        )
+    items = Manifest(manifest.table.take(pa.array(rows)))
+    vectors = read_vectors(cache, [keys[row] for row in rows], embedder.dimension)
+    return EmbeddedCatalog(
+        items=items,
+        embeddings=Embeddings(items.image_ids, vectors),
+        embedded=embedded,
+        reused=len({keys[row] for row in rows}) - embedded,
+        unreadable=len(manifest) - len(rows),
+    )
 
 
 def open_vectors(store: Store, encoder: EncoderFiles, device: Device) -> tuple[Embedder, RecordFile]:

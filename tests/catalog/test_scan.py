@@ -453,7 +453,7 @@ def test_a_first_scan_that_was_killed_can_be_done_again(photos: Path, written: s
     with pytest.raises(StoreError, match="no store"):
         Store.open(store)
     assert run(photos).photos == 3
-    assert sorted(content(store)) == ["catalog.json", "manifest.parquet", "quarantine.csv"]
+    assert sorted(content(store)) == ["catalog.json", "files.parquet", "manifest.parquet", "quarantine.csv"]
 
 
 def test_ctrl_c_in_a_real_process(photos: Path) -> None:
