@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 
 from catalog.errors import DeviceError, VersionError
-from index.vectors import Floats, Neighbors
+from index.vectors import Floats, Mask, Neighbors
 from training.config import Device
 
 GPU_MOST_NEIGHBORS = 2048
@@ -58,17 +58,22 @@ class FlatIndex:
         vector: Floats = self._index.reconstruct(position)
         return vector
 
-    def search(self, queries: Floats, k: int) -> Neighbors:
+    def search(self, queries: Floats, k: int, allowed: Mask | None = None) -> Neighbors:
         """The k most similar positions of each query; fewer where there are fewer than k.
 
         Args:
             queries: float32 (Q, D), of unit norm.
+            allowed: bool (N,), the positions that may be found; None for all. Such a search is done on the CPU: a GPU's
+                plain indexes take no heed of a selection, without a word.
         """
-        k = min(k, len(self))
+        k = min(k, len(self) if allowed is None else int(allowed.sum()))
         if k == 0:
             empty = np.zeros((len(queries), 0))
             return Neighbors(empty.astype(np.int64), empty.astype(np.float32), np.zeros(len(queries), np.int64))
-        if self._mirror is not None and k <= GPU_MOST_NEIGHBORS:
+        if allowed is not None:
+            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little")))
+            similarities, positions = self._index.search(queries, k, params=chosen)
+        elif self._mirror is not None and k <= GPU_MOST_NEIGHBORS:
             with self._mirror_lock:
                 similarities, positions = self._mirror.search(queries, k)
         else:

@@ -15,6 +15,7 @@ from catalog.paths import path_to_text, shown
 from catalog.progress import progress
 from index.batches import batches
 from index.embedder import Embedder, Pixels
+from index.vectors import Mask
 from search.config import SearchConfig
 from search.results import SearchResult
 from search.service import SearchService, check_k
@@ -68,7 +69,8 @@ def search_batch(config: SearchConfig) -> BatchSummary:
     """Ask with every query, write the answers, say which queries could not be read.
 
     Raises:
-        UsageError: a query that is not there, no query at all, an output of no known kind, or k out of range.
+        UsageError: a query that is not there, no query at all, an output of no known kind, k out of range, a
+            condition that cannot be understood.
         StoreError, VersionError: there is nothing to search.
     """
     begun = time.monotonic()
@@ -76,9 +78,10 @@ def search_batch(config: SearchConfig) -> BatchSummary:
     unreadable: list[Unreadable] = []
     queries = list(find_queries(config.queries, unreadable))
     snapshot = SearchService.open(config.store, device=config.device).pin()
+    allowed = snapshot.allowed(config.where)
     answered = 0
     with open_writer(config.output, snapshot.loaded.items) as writer:
-        for answer in answer_all(queries, snapshot, config.k, unreadable):
+        for answer in answer_all(queries, snapshot, config.k, unreadable, allowed):
             writer.write(answer)
             answered += 1
     return BatchSummary(
@@ -90,15 +93,20 @@ def search_batch(config: SearchConfig) -> BatchSummary:
 
 
 def answer_all(
-    queries: Sequence[Query], snapshot: Snapshot, k: int, unreadable: list[Unreadable]
+    queries: Sequence[Query],
+    snapshot: Snapshot,
+    k: int,
+    unreadable: list[Unreadable],
+    allowed: Mask | None = None,
 ) -> Iterator[SearchResult]:
     """Answers in the order of the queries, from one version, in constant memory.
 
     Args:
         unreadable: queries that cannot be read are added to it.
+        allowed: the photos that may be found, see `Snapshot.allowed`.
     """
     for batch in batches(_prepared(queries, snapshot.loaded.embedder, unreadable), BATCH):
-        yield from _answers(batch, snapshot, k)
+        yield from _answers(batch, snapshot, k, allowed)
 
 
 def find_queries(paths: Sequence[Path], unreadable: list[Unreadable]) -> Iterator[Query]:
@@ -141,10 +149,10 @@ def _prepared(
             yield query, result
 
 
-def _answers(batch: list[tuple[Query, Pixels]], snapshot: Snapshot, k: int) -> list[SearchResult]:
+def _answers(batch: list[tuple[Query, Pixels]], snapshot: Snapshot, k: int, allowed: Mask | None) -> list[SearchResult]:
     begun = time.perf_counter()
     vectors = snapshot.loaded.embedder.embed([pixels for _, pixels in batch])
-    found = snapshot.nearest_products(vectors, k)
+    found = snapshot.nearest_products(vectors, k, allowed)
     seconds = (time.perf_counter() - begun) / len(batch)
     return [
         SearchResult(query=query.name, matches=matches, version=snapshot.loaded.version.id, seconds=seconds)

@@ -23,6 +23,8 @@ class SearchConfig:
     """The store to search."""
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
     """Products per query."""
+    where: str = ""
+    """A condition on the table's columns that answers must meet, such as 'price < 20 and category == "mug"'."""
     output: str = ""
     """Where the answers go: a .csv, .jsonl or .parquet file, or - for CSV on stdout; empty: a table to look at."""
     device: Device = "auto"

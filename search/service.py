@@ -65,23 +65,25 @@ class SearchService:
             self._snapshot = Snapshot(load_version(self._store.versions_dir / named, self._device))
             return True
 
-    def search(self, photo: bytes, *, k: int = 12, name: str = "upload") -> SearchResult:
+    def search(self, photo: bytes, *, k: int = 12, name: str = "upload", where: str = "") -> SearchResult:
         """The k products that look most like a photo.
 
         Args:
             photo: a file's bytes.
             name: what to call the query in the answer.
+            where: a condition on the catalog's columns that answers must meet, see catalog/where.py; empty: none.
 
         Raises:
             BadImage: the photo cannot be used.
-            UsageError: k is out of range.
+            UsageError: k is out of range, or the condition cannot be understood.
         """
         check_k(k)
         begun = time.perf_counter()
         snapshot = self._snapshot
+        allowed = snapshot.allowed(where)
         image = self._decode(photo, snapshot.loaded.embedder.decode_size)
         vector = snapshot.loaded.embedder.embed([snapshot.loaded.embedder.prepare(image)])
-        (matches,) = snapshot.nearest_products(vector, k)
+        (matches,) = snapshot.nearest_products(vector, k, allowed)
         return _result(name, matches, snapshot, begun)
 
     def search_catalog_photo(self, image_id: int, *, k: int = 12) -> SearchResult:

@@ -7,8 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from catalog.where import rows_where
 from index.loading import LoadedVersion
-from index.vectors import Floats, Ids
+from index.vectors import Floats, Ids, Mask
 from search.results import Match
 
 
@@ -31,17 +32,28 @@ class Snapshot:
         ids = self.loaded.items.table["image_id"].to_pylist()
         return {image_id: position for position, image_id in enumerate(ids)}
 
-    def nearest_products(self, vectors: Floats, k: int) -> list[tuple[Match, ...]]:
+    def allowed(self, condition: str) -> Mask | None:
+        """Which positions meet a condition on the columns (catalog/where.py), bool (N,); None where it is empty.
+
+        Raises:
+            UsageError: the condition cannot be understood.
+        """
+        return rows_where(condition, self.loaded.items.table) if condition else None
+
+    def nearest_products(self, vectors: Floats, k: int, allowed: Mask | None = None) -> list[tuple[Match, ...]]:
         """The k products most alike to each query, each by its best photo.
 
         Args:
             vectors: float32 (Q, D), of unit norm.
+            allowed: the photos that may be found, see `allowed`; products without any are no answers.
         """
         photos, products = len(self.loaded.items), self.loaded.items.product_count
+        if allowed is not None:
+            photos, products = int(allowed.sum()), len(np.unique(self.product_codes[allowed]))
         wanted = min(k, products)
         fetch = wanted if photos == products else min(photos, 2 * wanted)
         while True:
-            found = self.loaded.index.search(vectors, fetch)
+            found = self.loaded.index.search(vectors, fetch, allowed)
             picked = [
                 self._first_of_each(found.positions[row, :count], wanted) for row, count in enumerate(found.counts)
             ]

@@ -52,10 +52,13 @@ def routes(
     async def search(
         photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, at most 20 MB")],
         k: Annotated[int, Form(ge=1, le=MAX_K, description="how many products at most")] = DEFAULT_K,
+        where: Annotated[
+            str, Form(description='a condition on the columns, such as price < 20 and "red" in tags')
+        ] = "",
     ) -> Answer:
         data = await photo.read()
         name = photo.filename or "upload"
-        return answer(await searches.run(lambda: service.search(data, k=k, name=name)))
+        return answer(await searches.run(lambda: service.search(data, k=k, name=name, where=where)))
 
     @router.get("/media/{image_id}", responses={404: _PROBLEM}, summary="The picture of a catalog photo, as WebP")
     async def media(

@@ -48,6 +48,20 @@ def test_search_equals_brute_force(seed: int, count: int, dimension: int, distin
     assert np.allclose(index.vector(count - 1), vectors[-1])
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 200), part=st.sampled_from([0.0, 0.05, 0.5, 1.0]))
+def test_search_among_some_equals_brute_force_over_them(seed: int, count: int, part: float) -> None:
+    vectors, queries = random_vectors(seed, count, 8, max(1, count // 2)), random_vectors(seed + 1, 3, 8, 3)
+    allowed = np.random.default_rng(seed).random(count) < part
+    found = FlatIndex.build(vectors, "cpu").search(queries, 7, allowed)
+    wanted = min(7, int(allowed.sum()))
+    assert found.positions.shape == (3, wanted) and (found.counts == wanted).all()
+    expected = -np.sort(-(queries @ vectors[allowed].T), axis=1)[:, :wanted]
+    assert np.allclose(found.similarities, expected, atol=1e-5)
+    assert allowed[found.positions].all()
+    assert np.allclose(np.take_along_axis(queries @ vectors.T, found.positions, axis=1), found.similarities, atol=1e-5)
+
+
 def test_unit_norm_against_its_definition() -> None:
     vectors = np.array([[3, 4], [0, 0], [1e-20, 0], [1e19, 1e19]], np.float32)
     expected = np.array([[0.6, 0.8], [0, 0], [1, 0], [0.5**0.5, 0.5**0.5]])

@@ -51,8 +51,9 @@ def queries(tmp_path: Path) -> Path:
     return folder
 
 
-def ask(store: Store, queries: Path, output: Path | str, k: int = 3) -> tuple[str, int]:
-    summary = search_batch(SearchConfig(queries=(queries,), store=store.root, k=k, output=str(output), device="cpu"))
+def ask(store: Store, queries: Path, output: Path | str, k: int = 3, where: str = "") -> tuple[str, int]:
+    config = SearchConfig(queries=(queries,), store=store.root, k=k, where=where, output=str(output), device="cpu")
+    summary = search_batch(config)
     return str(summary), summary.exit_code
 
 
@@ -101,6 +102,7 @@ def test_wrong_questions_write_nothing(store: Store, queries: Path, tmp_path: Pa
         ({"output": tmp_path / "out.xlsx"}, r"must end in \.csv, \.jsonl or \.parquet"),
         ({"output": tmp_path / "nowhere" / "out.csv"}, "folder that exists"),
         ({"k": 0}, "k must lie in"),
+        ({"where": "prise < 3"}, "where must name columns"),
     ):
         with pytest.raises(UsageError, match=told):
             ask(store, **{"queries": queries, "output": tmp_path / "out.csv", **changes})  # type: ignore[arg-type]

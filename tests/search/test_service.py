@@ -81,9 +81,17 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedVersion:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32 - 1), photos=st.integers(1, 40), products=st.integers(1, 12), k=st.integers(1, 15))
-def test_grouping_equals_brute_force(loaded: LoadedVersion, seed: int, photos: int, products: int, k: int) -> None:
-    """Random catalogs with several photos of a product and equal vectors, against the plain definition."""
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    photos=st.integers(1, 40),
+    products=st.integers(1, 12),
+    k=st.integers(1, 15),
+    least=st.none() | st.integers(0, 45),
+)
+def test_grouping_equals_brute_force(
+    loaded: LoadedVersion, seed: int, photos: int, products: int, k: int, least: int | None
+) -> None:
+    """Random catalogs with several photos of a product and equal vectors, perhaps only those from some number on."""
     random = np.random.default_rng(seed)
     vectors = unit_norm(random.normal(size=(max(1, photos // 2), 6)).astype(np.float32))
     vectors = vectors[random.integers(0, len(vectors), photos)]
@@ -100,10 +108,11 @@ def test_grouping_equals_brute_force(loaded: LoadedVersion, seed: int, photos: i
     )
     snapshot = Snapshot(replace(loaded, items=Manifest(table), index=FlatIndex.build(vectors, "cpu")))
     queries = unit_norm(random.normal(size=(3, 6)).astype(np.float32))
-    answers = snapshot.nearest_products(queries, k)
+    allowed = None if least is None else snapshot.allowed(f"image_id >= {least}")
+    answers = snapshot.nearest_products(queries, k, allowed)
     for query, matches in zip(queries, answers, strict=True):
         best: dict[str, float] = {}
-        for owner, similarity in zip(owners, vectors @ query, strict=True):
+        for owner, similarity in list(zip(owners, vectors @ query, strict=True))[least or 0 :]:
             best[owner] = max(best.get(owner, -2.0), float(similarity))
         expected = sorted(best.values(), reverse=True)[:k]
         assert [match.similarity for match in matches] == pytest.approx(expected, abs=1e-5)
@@ -117,6 +126,16 @@ def test_one_result_per_product(variants: Store) -> None:
     result = service.search_catalog_photo(service.search(_bytes(variants, "3.png"), k=1).matches[0].item.image_id, k=50)
     assert sorted(match.item.item_id for match in result.matches) == [*(f"item-{n}" for n in range(5)), "twin"]
     assert result.matches[0].item.title == "Thing 3"
+
+
+def test_only_products_that_meet_the_condition_are_answers(variants: Store) -> None:
+    service = SearchService.open(variants.root, device="cpu")
+    photo = _bytes(variants, "3.png")
+    found = service.search(photo, k=50, where='title in ("Thing 1", "Thing 4") or "twin" in title')
+    assert sorted(match.item.item_id for match in found.matches) == ["item-1", "item-4", "twin"]
+    assert service.search(photo, where='title == "none of that name"').matches == ()
+    with pytest.raises(UsageError, match="there are: image_id, item_id, path, sha256, width, height, title"):
+        service.search(photo, where="price < 3")
 
 
 def test_the_same_picture_belongs_to_both_products(variants: Store) -> None:

@@ -58,6 +58,15 @@ def test_search_answers_twelve_unless_told(client: httpx.Client, photo: bytes) -
     assert len(send(client, photo, k=2048).json()["matches"]) == 24
 
 
+def test_search_among_products_that_meet_a_condition(client: httpx.Client, photo: bytes) -> None:
+    matches = send(client, photo, k=50, where='category == "square" and price < 10').json()["matches"]
+    assert matches and all(match["columns"]["category"] == "square" for match in matches)
+    assert all(match["columns"]["price"] < 10 for match in matches)
+    assert send(client, photo, where="price < 0").json()["matches"] == []
+    told = check_problem(send(client, photo, where="open('/etc/passwd')"), 422, "usage")
+    assert "must be a condition" in told
+
+
 def test_a_catalog_photo_finds_itself(client: httpx.Client, service: SearchService, image_ids: list[int]) -> None:
     for image_id in image_ids:
         best = send(client, service.photo_path(image_id).read_bytes(), k=1).json()["matches"][0]

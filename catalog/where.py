@@ -1,0 +1,231 @@
+"""`--where`: which photos are wanted, as a condition on the table's columns.
+
+    price < 20 and category in ("mug", "teapot")
+    "red" in colours or not title == "Saucer"
+    added >= "2026-01-01" and column("price (EUR)") is not None
+
+A condition is written like one of Python's, and read by Python's own parser into a syntax tree, of which only what is
+listed here is understood; nothing of it is ever run.
+
+- Columns by their names; `column("…")` where a name has spaces or other signs. Values are numbers, "text", True, False.
+- `== != < <= > >=`, also chained (`5 <= price < 20`); a date or time is compared with ISO 8601 text.
+- `category in ("mug", "cup")`: one of these. `"dot" in title`: text that contains this, whatever the case. `"red" in
+  tags`: a list that has this entry. `not in` likewise.
+- `price is None`, `price is not None`: whether a cell is empty.
+- `and`, `or`, `not`, parentheses. A comparison with an empty cell is neither true nor false, and so is its `not` (as in
+  SQL): such a photo is not wanted.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.errors import UsageError
+from catalog.paths import shown
+
+Condition = Callable[[pa.Table], Any]
+"""A table to one Boolean per row, null where an empty cell leaves it open: (N,)."""
+
+COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: pc.equal,
+    ast.NotEq: pc.not_equal,
+    ast.Lt: pc.less,
+    ast.LtE: pc.less_equal,
+    ast.Gt: pc.greater,
+    ast.GtE: pc.greater_equal,
+}
+NUMBERS, TEXT, DATES, TRUTHS = "numbers", "text", "dates", "True or False"
+VALUES: Mapping[str, tuple[type, ...]] = {NUMBERS: (int, float), TEXT: (str,), DATES: (str,), TRUTHS: (bool,)}
+"""What a column's cells may be compared with, by what people call the column's type."""
+MOST_CHARACTERS = 10_000
+"""Of a condition; more is no question of a person's."""
+
+
+def rows_where(condition: str, table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which rows of a table meet a condition, bool (N,).
+
+    Raises:
+        UsageError: it cannot be understood, or names columns or compares values that are not there; in one line.
+    """
+    return np.asarray(pc.fill_null(_parse(condition, table.schema)(table), False).to_numpy(zero_copy_only=False), bool)
+
+
+def _parse(text: str, schema: pa.Schema) -> Condition:
+    if len(text) > MOST_CHARACTERS:
+        raise UsageError(f"where takes at most {MOST_CHARACTERS:,} characters; received {len(text):,}: shorten it")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        place = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
+        raise _refused(f"it cannot be read{place} ({getattr(error, 'msg', error)})", text) from None
+    try:
+        return _Reader(text, schema).condition(tree.body)
+    except RecursionError:
+        raise _refused("it is nested too deeply", text) from None
+
+
+def _refused(what: str, part: str) -> UsageError:
+    return UsageError(
+        f'where must be a condition such as price < 20 and category == "mug"; {what}: "{shown(part[:80])}"'
+    )
+
+
+class _Reader:
+    """Reads a syntax tree as a condition on the columns of a schema."""
+
+    def __init__(self, text: str, schema: pa.Schema) -> None:
+        self._text = text
+        self._schema = schema
+
+    def condition(self, node: ast.expr) -> Condition:
+        """What is true or false of a row."""
+        match node:
+            case ast.BoolOp(op=operator, values=parts):
+                join = pc.and_kleene if isinstance(operator, ast.And) else pc.or_kleene
+                conditions = [self.condition(part) for part in parts]
+                return lambda table: reduce(join, (condition(table) for condition in conditions))
+            case ast.UnaryOp(op=ast.Not(), operand=part):
+                inner = self.condition(part)
+                return lambda table: pc.invert(inner(table))
+            case ast.Compare(left=left, ops=operators, comparators=others):
+                sides = [left, *others]
+                pairs = zip(sides, operators, sides[1:], strict=False)
+                return self._all([self._comparison(one, operator, other) for one, operator, other in pairs])
+            case ast.Constant(value=bool() as value):
+                return lambda table: _all(table, value)
+            case _ if self._column_name(node) is not None:
+                name, kind = self._column(node)
+                if not pa.types.is_boolean(kind):
+                    raise self._refused(f"the column {name} is no condition by itself: compare it with something", node)
+                return lambda table: table[name].combine_chunks()
+        raise self._refused("this is no condition", node)
+
+    def _all(self, conditions: Sequence[Condition]) -> Condition:
+        return lambda table: reduce(pc.and_kleene, (condition(table) for condition in conditions))
+
+    def _comparison(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Condition:
+        if isinstance(operator, (ast.In, ast.NotIn)):
+            found = self._membership(left, right)
+            return found if isinstance(operator, ast.In) else (lambda table: pc.invert(found(table)))
+        if isinstance(operator, (ast.Is, ast.IsNot)):
+            if not (isinstance(right, ast.Constant) and right.value is None):
+                raise self._refused('"is" takes None alone', right)
+            name, _ = self._column(left)
+            empty: Condition = lambda table: pc.is_null(table[name].combine_chunks(), nan_is_null=True)  # noqa: E731
+            return empty if isinstance(operator, ast.Is) else (lambda table: pc.invert(empty(table)))
+        compare = COMPARISONS[type(operator)]
+        if self._column_name(left) is not None and self._column_name(right) is not None:
+            (one, kind), (other, other_kind) = self._column(left), self._column(right)
+            if _family(kind) != _family(other_kind):
+                raise self._refused(f"{one} holds {_family(kind)}, {other} {_family(other_kind)}", right)
+            return lambda table: compare(_cells(table, one), _cells(table, other))
+        if self._column_name(left) is not None:
+            name, kind = self._column(left)
+            value = self._value(right, name, kind)
+            return lambda table: compare(_cells(table, name), value)
+        name, kind = self._column(right)
+        value = self._value(left, name, kind)
+        return lambda table: compare(value, _cells(table, name))
+
+    def _membership(self, left: ast.expr, right: ast.expr) -> Condition:
+        """`column in (values)`, or `value in column` of texts or lists."""
+        if isinstance(right, (ast.Tuple, ast.List, ast.Set)):
+            name, kind = self._column(left)
+            values = [self._value(value, name, kind) for value in right.elts]
+            return lambda table: reduce(
+                pc.or_kleene, (pc.equal(_cells(table, name), value) for value in values), _all(table, False)
+            )
+        name, kind = self._column(right)
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            value = self._value(left, name, kind.value_type)
+            return lambda table: _has_entry(table[name].combine_chunks(), value)
+        if not _family(kind) == TEXT:
+            raise self._refused(f'"in" takes a column of text or of lists; {name} holds {_family(kind)}', right)
+        part = self._value(left, name, kind).as_py()
+        return lambda table: pc.match_substring(_cells(table, name), part, ignore_case=True)
+
+    def _column_name(self, node: ast.expr) -> str | None:
+        match node:
+            case ast.Name(id=name):
+                return name
+            case ast.Call(func=ast.Name(id="column"), args=[ast.Constant(value=str() as name)], keywords=[]):
+                return name
+        return None
+
+    def _column(self, node: ast.expr) -> tuple[str, pa.DataType]:
+        name = self._column_name(node)
+        if name is None:
+            raise self._refused("a column's name is needed here", node)
+        if name not in self._schema.names:
+            raise UsageError(
+                f'where must name columns of the catalog; received "{shown(name)}"; '
+                f"there are: {', '.join(self._schema.names)}"
+            )
+        return name, self._schema.field(name).type
+
+    def _value(self, node: ast.expr, name: str, kind: pa.DataType) -> pa.Scalar:
+        """A value to compare a column's cells with, of the column's type."""
+        try:
+            value = ast.literal_eval(node)
+        except (ValueError, TypeError, SyntaxError, RecursionError):
+            raise self._refused("a number or a text in quotes is needed here", node) from None
+        family = _family(kind)
+        if not isinstance(value, VALUES.get(family, ())) or isinstance(value, bool) != (family == TRUTHS):
+            raise self._refused(f"{name} holds {family}; this is none", node)
+        try:
+            if family == NUMBERS:
+                return pa.scalar(float(value) if isinstance(value, float) else value)
+            return pa.scalar(value) if family == TEXT else pa.scalar(value).cast(kind)
+        except (pa.ArrowException, OverflowError):
+            raise self._refused(f"{name} holds {family}; this is none", node) from None
+
+    def _refused(self, what: str, node: ast.AST) -> UsageError:
+        return _refused(what, ast.get_source_segment(self._text.strip(), node) or self._text)
+
+
+def _all(table: pa.Table, value: bool) -> Any:
+    return pa.array(np.full(len(table), value))
+
+
+def _family(kind: pa.DataType) -> str:
+    """What people call a column's type."""
+    if pa.types.is_boolean(kind):
+        return TRUTHS
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return NUMBERS
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
+        return TEXT
+    if pa.types.is_dictionary(kind):
+        return _family(kind.value_type)
+    if pa.types.is_temporal(kind):
+        return DATES
+    return f"values of the type {kind}"
+
+
+def _cells(table: pa.Table, name: str) -> Any:
+    """A column's cells; a number that is none (NaN) is an empty cell."""
+    cells = table[name].combine_chunks()
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if pa.types.is_null(cells.type):
+        return cells.cast(pa.string())
+    if pa.types.is_floating(cells.type):
+        return pc.if_else(pc.is_nan(cells), pa.scalar(None, cells.type), cells)
+    return cells
+
+
+def _has_entry(lists: Any, value: pa.Scalar) -> Any:
+    """Whether each list has an entry; null for a missing list."""
+    rows = pc.list_parent_indices(lists).to_numpy()
+    equal = pc.fill_null(pc.equal(pc.list_flatten(lists), value), False).to_numpy(zero_copy_only=False)
+    found = np.zeros(len(lists), bool)
+    found[rows[equal]] = True
+    return pa.array(found, mask=pc.is_null(lists).to_numpy(zero_copy_only=False))
