@@ -51,6 +51,8 @@ class BatchSummary:
     unreadable: tuple[Unreadable, ...]
     version: str
     seconds: float
+    searched: int | None = None
+    """Photos that meet the condition that was given; None where there was none."""
 
     @property
     def exit_code(self) -> int:
@@ -60,7 +62,8 @@ class BatchSummary:
         return 3 if self.answered else 1
 
     def __str__(self) -> str:
-        lines = [f"{self.answered} queries answered by version {self.version} in {self.seconds:.1f} s"]
+        among = "" if self.searched is None else f", among the {self.searched:,} photos that meet the condition"
+        lines = [f"{self.answered} queries answered by version {self.version} in {self.seconds:.1f} s{among}"]
         lines += [f"not read: {shown(query.name)}: {query.error}" for query in self.unreadable]
         return "\n".join(lines)
 
@@ -89,6 +92,7 @@ def search_batch(config: SearchConfig) -> BatchSummary:
         unreadable=tuple(unreadable),
         version=snapshot.loaded.version.id,
         seconds=time.monotonic() - begun,
+        searched=None if allowed is None else int(allowed.sum()),
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from catalog.config import ScanConfig
 from catalog.errors import UsageError
+from catalog.manifest import Manifest
 from catalog.scan import scan
 from catalog.store import Store
 from index.build import build_version
@@ -92,6 +93,17 @@ def test_stdout_and_the_table(store: Store, queries: Path, capsys: pytest.Captur
     assert len(list(csv.reader(capsys.readouterr().out.splitlines()))) == 1 + 17 * 2
     ask(store, queries / "deep" / "01.png", "", k=2)
     assert 'A "quoted", thing 1' in capsys.readouterr().out
+
+
+def test_only_products_that_meet_the_condition_are_written(store: Store, queries: Path, tmp_path: Path) -> None:
+    told, code = ask(store, queries / "deep", tmp_path / "out.csv", where="image_id in (3, 5)")
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        found = [row["path"] for row in csv.DictReader(file)]
+    names = {item.path for item in Manifest.read(store.manifest_file).items() if item.image_id in (3, 5)}
+    assert set(found) == names and len(found) == 17 * 2
+    assert "among the 2 photos" in told and code == 3
+    told, _ = ask(store, queries / "deep", tmp_path / "out.csv", where="image_id < 0")
+    assert "among the 0 photos" in told
 
 
 def test_wrong_questions_write_nothing(store: Store, queries: Path, tmp_path: Path) -> None:
