@@ -185,8 +185,8 @@ def _say_stopped(job: Job, state: State, say: Say) -> None:
 def _end_epoch(job: Job, state: State, stop: StopRequest, begun: float, log: Log, say: Say) -> TrainResult | None:
     """Save, measure, keep the encoder if it is the best so far, and say how it goes; the result if the run is over."""
     run, config = job.run, job.config
-    _save(job, state)
     check_vectors(_some_vectors(job, state), state.step, REMEDY)
+    _save(job, state)
     try:
         with stop.at_once():
             end = measure_epoch(job, state)

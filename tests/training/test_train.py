@@ -23,10 +23,11 @@ from catalog.manifest import Manifest
 from catalog.store import Store
 from training.checkpoint import load_checkpoint, read_header
 from training.config import TrainConfig, ViewConfig
-from training.encoder import load_encoder
+from training.encoder import Encoder, load_encoder
 from training.evaluation.choose_layer import label_free_score
 from training.preprocess import preprocess
 from training.runs import Run, all_runs, newest_finished
+from training.spec import EncoderSpec
 from training.start import start_encoder
 from training.state import RESUME_FORMAT
 from training.step import take_step
@@ -132,7 +133,12 @@ def test_an_encoder_that_became_useless_is_never_kept(make_store: MakeStore, rat
     store = make_store(12)
     with pytest.raises(TrainingError, match=r"must be finite|collapsed"):
         train(small(store, epochs=2, batch_size=12, learning_rate=rate, head_learning_rate=rate), quiet)
-    checkpoint = all_runs(store)[0].checkpoint_file
+    run = all_runs(store)[0]
+    saved = torch.load(run.resume_file, weights_only=True)
+    begun = Encoder(EncoderSpec.from_json(saved["spec"])).eval()
+    begun.load_state_dict(saved["weights"])
+    assert begun(torch.full((2, 3, 64, 64), 99.0)).projection.isfinite().all()
+    checkpoint = run.checkpoint_file
     if checkpoint.exists():
         vectors = load_encoder(checkpoint)[0](torch.full((2, 3, 64, 64), 99.0)).projection
         assert vectors.isfinite().all()
