@@ -19,7 +19,7 @@ listed here is understood; nothing of it is ever run.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -30,9 +30,6 @@ import pyarrow.compute as pc
 
 from catalog.errors import UsageError
 from catalog.paths import shown
-
-Condition = Callable[[pa.Table], Any]
-"""A table to one Boolean per row, null where an empty cell leaves it open: (N,)."""
 
 COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: pc.equal,
@@ -55,21 +52,19 @@ def rows_where(condition: str, table: pa.Table) -> npt.NDArray[np.bool_]:
     Raises:
         UsageError: it cannot be understood, or names columns or compares values that are not there; in one line.
     """
-    return np.asarray(pc.fill_null(_parse(condition, table.schema)(table), False).to_numpy(zero_copy_only=False), bool)
-
-
-def _parse(text: str, schema: pa.Schema) -> Condition:
-    if len(text) > MOST_CHARACTERS:
-        raise UsageError(f"where takes at most {MOST_CHARACTERS:,} characters; received {len(text):,}: shorten it")
+    if len(condition) > MOST_CHARACTERS:
+        raise UsageError(f"where takes at most {MOST_CHARACTERS:,} characters; received {len(condition):,}: shorten it")
+    text = condition.strip()
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         place = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-        raise _refused(f"it cannot be read{place} ({getattr(error, 'msg', error)})", text) from None
+        raise _refused(f"it cannot be read{place} ({getattr(error, 'msg', error)})", condition) from None
     try:
-        return _Reader(text, schema).condition(tree.body)
+        met = _Reader(text, table).truth(tree.body)
     except RecursionError:
-        raise _refused("it is nested too deeply", text) from None
+        raise _refused("it is nested too deeply", condition) from None
+    return np.asarray(pc.fill_null(met, False).to_numpy(zero_copy_only=False), bool)
 
 
 def _refused(what: str, part: str) -> UsageError:
@@ -79,78 +74,86 @@ def _refused(what: str, part: str) -> UsageError:
 
 
 class _Reader:
-    """Reads a syntax tree as a condition on the columns of a schema."""
+    """Reads a syntax tree as a condition on a table. A truth is a Boolean per row, null where it is open: (N,)."""
 
-    def __init__(self, text: str, schema: pa.Schema) -> None:
+    def __init__(self, text: str, table: pa.Table) -> None:
         self._text = text
-        self._schema = schema
+        self._table = table
 
-    def condition(self, node: ast.expr) -> Condition:
-        """What is true or false of a row."""
+    def truth(self, node: ast.expr) -> Any:
+        """What a part of the condition says of each row."""
         match node:
             case ast.BoolOp(op=operator, values=parts):
                 join = pc.and_kleene if isinstance(operator, ast.And) else pc.or_kleene
-                conditions = [self.condition(part) for part in parts]
-                return lambda table: reduce(join, (condition(table) for condition in conditions))
+                return reduce(join, [self.truth(part) for part in parts])
             case ast.UnaryOp(op=ast.Not(), operand=part):
-                inner = self.condition(part)
-                return lambda table: pc.invert(inner(table))
+                return pc.invert(self.truth(part))
             case ast.Compare(left=left, ops=operators, comparators=others):
-                sides = [left, *others]
-                pairs = zip(sides, operators, sides[1:], strict=False)
-                return self._all([self._comparison(one, operator, other) for one, operator, other in pairs])
+                pairs = zip([left, *others], operators, others, strict=False)
+                return reduce(pc.and_kleene, [self._comparison(*pair) for pair in pairs])
             case ast.Constant(value=bool() as value):
-                return lambda table: _all(table, value)
+                return self._everywhere(value)
             case _ if self._column_name(node) is not None:
                 name, kind = self._column(node)
                 if not pa.types.is_boolean(kind):
                     raise self._refused(f"the column {name} is no condition by itself: compare it with something", node)
-                return lambda table: table[name].combine_chunks()
+                return self._cells(name)
         raise self._refused("this is no condition", node)
 
-    def _all(self, conditions: Sequence[Condition]) -> Condition:
-        return lambda table: reduce(pc.and_kleene, (condition(table) for condition in conditions))
-
-    def _comparison(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Condition:
-        if isinstance(operator, (ast.In, ast.NotIn)):
-            found = self._membership(left, right)
-            return found if isinstance(operator, ast.In) else (lambda table: pc.invert(found(table)))
-        if isinstance(operator, (ast.Is, ast.IsNot)):
-            if not (isinstance(right, ast.Constant) and right.value is None):
-                raise self._refused('"is" takes None alone', right)
-            name, _ = self._column(left)
-            empty: Condition = lambda table: pc.is_null(table[name].combine_chunks(), nan_is_null=True)  # noqa: E731
-            return empty if isinstance(operator, ast.Is) else (lambda table: pc.invert(empty(table)))
+    def _comparison(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Any:
+        match operator:
+            case ast.In():
+                return self._membership(left, right)
+            case ast.NotIn():
+                return pc.invert(self._membership(left, right))
+            case ast.Is():
+                return self._is_empty(left, right)
+            case ast.IsNot():
+                return pc.invert(self._is_empty(left, right))
         compare = COMPARISONS[type(operator)]
-        if self._column_name(left) is not None and self._column_name(right) is not None:
-            (one, kind), (other, other_kind) = self._column(left), self._column(right)
-            if _family(kind) != _family(other_kind):
-                raise self._refused(f"{one} holds {_family(kind)}, {other} {_family(other_kind)}", right)
-            return lambda table: compare(_cells(table, one), _cells(table, other))
-        if self._column_name(left) is not None:
-            name, kind = self._column(left)
-            value = self._value(right, name, kind)
-            return lambda table: compare(_cells(table, name), value)
-        name, kind = self._column(right)
-        value = self._value(left, name, kind)
-        return lambda table: compare(value, _cells(table, name))
+        if self._column_name(left) is None:
+            name, kind = self._column(right)
+            return compare(self._value(left, name, kind), self._cells(name))
+        name, kind = self._column(left)
+        if self._column_name(right) is None:
+            return compare(self._cells(name), self._value(right, name, kind))
+        other, other_kind = self._column(right)
+        if _family(kind) != _family(other_kind):
+            raise self._refused(f"{name} holds {_family(kind)}, {other} {_family(other_kind)}", right)
+        return compare(self._cells(name), self._cells(other))
 
-    def _membership(self, left: ast.expr, right: ast.expr) -> Condition:
+    def _is_empty(self, left: ast.expr, right: ast.expr) -> Any:
+        if not (isinstance(right, ast.Constant) and right.value is None):
+            raise self._refused('"is" takes None alone', right)
+        return pc.is_null(self._cells(self._column(left)[0]))
+
+    def _membership(self, left: ast.expr, right: ast.expr) -> Any:
         """`column in (values)`, or `value in column` of texts or lists."""
         if isinstance(right, (ast.Tuple, ast.List, ast.Set)):
             name, kind = self._column(left)
-            values = [self._value(value, name, kind) for value in right.elts]
-            return lambda table: reduce(
-                pc.or_kleene, (pc.equal(_cells(table, name), value) for value in values), _all(table, False)
-            )
+            cells = self._cells(name)
+            equal = [pc.equal(cells, self._value(value, name, kind)) for value in right.elts]
+            return reduce(pc.or_kleene, equal, self._everywhere(False))
         name, kind = self._column(right)
         if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-            value = self._value(left, name, kind.value_type)
-            return lambda table: _has_entry(table[name].combine_chunks(), value)
+            return _has_entry(self._cells(name), self._value(left, name, kind.value_type))
         if not _family(kind) == TEXT:
             raise self._refused(f'"in" takes a column of text or of lists; {name} holds {_family(kind)}', right)
-        part = self._value(left, name, kind).as_py()
-        return lambda table: pc.match_substring(_cells(table, name), part, ignore_case=True)
+        return pc.match_substring(self._cells(name), self._value(left, name, kind).as_py(), ignore_case=True)
+
+    def _cells(self, name: str) -> Any:
+        """A column's cells; a number that is none (NaN) is an empty cell."""
+        cells = self._table[name].combine_chunks()
+        if pa.types.is_dictionary(cells.type):
+            cells = cells.dictionary_decode()
+        if pa.types.is_null(cells.type):
+            return cells.cast(pa.string())
+        if pa.types.is_floating(cells.type):
+            return pc.if_else(pc.is_nan(cells), pa.scalar(None, cells.type), cells)
+        return cells
+
+    def _everywhere(self, value: bool) -> Any:
+        return pa.array(np.full(len(self._table), value))
 
     def _column_name(self, node: ast.expr) -> str | None:
         match node:
@@ -164,12 +167,12 @@ class _Reader:
         name = self._column_name(node)
         if name is None:
             raise self._refused("a column's name is needed here", node)
-        if name not in self._schema.names:
+        if name not in self._table.schema.names:
             raise UsageError(
                 f'where must name columns of the catalog; received "{shown(name)}"; '
-                f"there are: {', '.join(self._schema.names)}"
+                f"there are: {', '.join(self._table.schema.names)}"
             )
-        return name, self._schema.field(name).type
+        return name, self._table.schema.field(name).type
 
     def _value(self, node: ast.expr, name: str, kind: pa.DataType) -> pa.Scalar:
         """A value to compare a column's cells with, of the column's type."""
@@ -181,18 +184,12 @@ class _Reader:
         if not isinstance(value, VALUES.get(family, ())) or isinstance(value, bool) != (family == TRUTHS):
             raise self._refused(f"{name} holds {family}; this is none", node)
         try:
-            if family == NUMBERS:
-                return pa.scalar(float(value) if isinstance(value, float) else value)
-            return pa.scalar(value) if family == TEXT else pa.scalar(value).cast(kind)
+            return pa.scalar(value).cast(kind) if family == DATES else pa.scalar(value)
         except (pa.ArrowException, OverflowError):
             raise self._refused(f"{name} holds {family}; this is none", node) from None
 
     def _refused(self, what: str, node: ast.AST) -> UsageError:
-        return _refused(what, ast.get_source_segment(self._text.strip(), node) or self._text)
-
-
-def _all(table: pa.Table, value: bool) -> Any:
-    return pa.array(np.full(len(table), value))
+        return _refused(what, ast.get_source_segment(self._text, node) or self._text)
 
 
 def _family(kind: pa.DataType) -> str:
@@ -208,18 +205,6 @@ def _family(kind: pa.DataType) -> str:
     if pa.types.is_temporal(kind):
         return DATES
     return f"values of the type {kind}"
-
-
-def _cells(table: pa.Table, name: str) -> Any:
-    """A column's cells; a number that is none (NaN) is an empty cell."""
-    cells = table[name].combine_chunks()
-    if pa.types.is_dictionary(cells.type):
-        cells = cells.dictionary_decode()
-    if pa.types.is_null(cells.type):
-        return cells.cast(pa.string())
-    if pa.types.is_floating(cells.type):
-        return pc.if_else(pc.is_nan(cells), pa.scalar(None, cells.type), cells)
-    return cells
 
 
 def _has_entry(lists: Any, value: pa.Scalar) -> Any:
