@@ -31,14 +31,12 @@ from benchmarks.pair_order import Comparison, agreement, discordant, gate_decisi
 from benchmarks.record import write_record
 from catalog.errors import UsageError
 from catalog.manifest import Manifest
-from catalog.records import RecordFile
 from catalog.store import Store
+from index.blocks import projected
 from index.config import IndexConfig
-from index.embedder import Embedder, open_embedder
-from index.embedding import embed_missing, read_vectors
+from index.embedding import embed_missing, open_vectors, read_vectors
 from index.encoders import EncoderFiles, chosen_encoder
 from index.gate import FEWEST, SEARCHED, Quality, measure_quality
-from training.checkpoint import read_header
 from training.config import TrainConfig, ViewConfig, require
 from training.evaluation.bootstrap import Estimate, bootstrap_difference, bootstrap_mean
 from training.evaluation.label_free import LabelFreeCheck
@@ -73,10 +71,8 @@ class Measured:
 def measure(data: DataSet, run: str) -> Measured:
     """Encode gallery and queries, and let the gate ask for altered copies; all of it is kept in the stores."""
     encoder = chosen_encoder(data.gallery, IndexConfig(store=data.gallery.root, run=run))
-    spec = read_header(encoder.checkpoint).spec
-    embedder = open_embedder(spec, onnx=encoder.onnx, checkpoint=encoder.checkpoint)
-    gallery, gallery_keys = _vectors(data.gallery, data.key, encoder, embedder)
-    queries, query_keys = _vectors(data.queries, data.key, encoder, embedder)
+    gallery, gallery_keys = _vectors(data.gallery, data.key, encoder)
+    queries, query_keys = _vectors(data.queries, data.key, encoder)
     check = _gate(data, encoder, encoder, run).check
     return Measured(
         encoder=encoder,
@@ -85,15 +81,16 @@ def measure(data: DataSet, run: str) -> Measured:
     )
 
 
-def _vectors(store: Store, key: str, encoder: EncoderFiles, embedder: Embedder) -> tuple[Floats, Keys]:
-    """A store's photos as vectors (N, D), each content once, and their keys (N,)."""
+def _vectors(store: Store, key: str, encoder: EncoderFiles) -> tuple[Floats, Keys]:
+    """A store's photos as projected embeddings (N, D), each content once, and their keys (N,)."""
     manifest = Manifest.read(store.manifest_file)
     photos = manifest.distinct_photos(Path(store.read_catalog()["root"]))
     keys = np.array(labels_of(manifest, key, "key", manifest.first_rows))
     with store.writing("benchmarks.gate_trust"):
-        cache = RecordFile(store.embeddings_dir / encoder.sha256, "vectors", embedder.dimension * 4)
+        embedder, cache = open_vectors(store, encoder, "cpu")
         embed_missing(photos, embedder, cache)
-        return read_vectors(cache, [photo.sha256 for photo in photos], embedder.dimension), keys
+        vectors = read_vectors(cache, [photo.sha256 for photo in photos], embedder.dimension)
+        return projected(vectors, embedder.blocks), keys
 
 
 def _labelled(queries: Floats, gallery: Floats, query_keys: Keys, gallery_keys: Keys) -> dict[str, Values]:

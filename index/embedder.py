@@ -18,8 +18,9 @@ from PIL import Image
 from catalog import stopping
 from catalog.errors import VersionError
 from catalog.parallel import default_workers
+from index import colour
 from index.faiss_index import gpu_count
-from index.vectors import Floats, unit_norm
+from index.vectors import Blocks, Floats, unit_norm
 from training.config import Device
 from training.preprocess import decode_size, preprocess
 from training.spec import EncoderSpec
@@ -35,7 +36,7 @@ class Network(Protocol):
 
 
 class Embedder:
-    """Photos to vectors of unit norm, by one encoder with its own preprocessing.
+    """Photos to vectors, by one encoder with its own preprocessing, and by their colours (index/blocks.py).
 
     Attributes:
         spec: the encoder's.
@@ -48,23 +49,38 @@ class Embedder:
         self._network = network
 
     @property
+    def blocks(self) -> Blocks:
+        """The parts of its vectors."""
+        return {self.spec.layer: self.spec.embedding_dim, colour.NAME: colour.DIMENSION}
+
+    @property
     def dimension(self) -> int:
         """D, the width of the vectors."""
-        return self.spec.embedding_dim
+        return sum(self.blocks.values())
 
     def prepare(self, photo: Image.Image) -> Pixels:
         """The part of an RGB photo that the encoder sees: uint8 (S, S, 3)."""
         return preprocess(photo, self.spec)
 
     def embed(self, prepared: Sequence[Pixels]) -> Floats:
-        """Vectors of prepared photos: float32 (B, D), of unit norm.
+        """Vectors of prepared photos: float32 (B, D), every block of unit norm.
 
         Raises:
             VersionError: the encoder's outputs are not of the width its spec names.
         """
+        colours = np.stack([colour.colour_descriptor(pixels) for pixels in prepared])
+        return np.concatenate([self.encode(prepared), colours], axis=1)
+
+    def encode(self, prepared: Sequence[Pixels]) -> Floats:
+        """Projected embeddings of prepared photos, the vectors' first block: float32 (B, d), of unit norm.
+
+        Raises:
+            VersionError: as in `embed`.
+        """
         outputs = self._network(np.stack(prepared))
-        if outputs.shape != (len(prepared), self.dimension):
-            raise VersionError(f"the encoder must give {self.dimension} numbers a photo; it gave shape {outputs.shape}")
+        expected = (len(prepared), self.spec.embedding_dim)
+        if outputs.shape != expected:
+            raise VersionError(f"the encoder must give outputs of shape {expected}; it gave {outputs.shape}")
         return unit_norm(outputs)
 
 

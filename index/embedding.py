@@ -18,6 +18,7 @@ from catalog.paths import catalog_photo_path
 from catalog.progress import progress
 from catalog.records import RecordFile
 from catalog.store import Store
+from index import colour
 from index.batches import batches
 from index.embedder import Embedder, Pixels, open_embedder
 from index.encoders import EncoderFiles
@@ -66,7 +67,7 @@ def embed_catalog(store: Store, manifest: Manifest, encoder: EncoderFiles, devic
     vectors = read_vectors(cache, [keys[row] for row in rows], embedder.dimension)
     return EmbeddedCatalog(
         items=items,
-        embeddings=Embeddings(items.image_ids, vectors),
+        embeddings=Embeddings(items.image_ids, vectors, embedder.blocks),
         embedded=embedded,
         reused=len({keys[row] for row in rows}) - embedded,
         unreadable=len(manifest) - len(rows),
@@ -74,10 +75,13 @@ def embed_catalog(store: Store, manifest: Manifest, encoder: EncoderFiles, devic
 
 
 def open_vectors(store: Store, encoder: EncoderFiles, device: Device) -> tuple[Embedder, RecordFile]:
-    """An encoder, ready to embed, and its vectors in the store by content: float32 records of its dimension."""
+    """An encoder, ready to embed, and its vectors in the store by content: float32 records of its dimension.
+
+    The file is named after the colour descriptor, too: vectors with another one are other vectors.
+    """
     spec = read_header(encoder.checkpoint).spec
     embedder = open_embedder(spec, onnx=encoder.onnx, checkpoint=encoder.checkpoint, device=device)
-    return embedder, RecordFile(store.embeddings_dir / encoder.sha256, "vectors", embedder.dimension * 4)
+    return embedder, RecordFile(store.embeddings_dir / encoder.sha256, f"vectors-{colour.NAME}", embedder.dimension * 4)
 
 
 def embed_missing(photos: Sequence[CatalogPhoto], embedder: Embedder, cache: RecordFile) -> int:

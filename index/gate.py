@@ -23,6 +23,7 @@ from catalog.manifest import CatalogPhoto, Manifest
 from catalog.progress import progress
 from catalog.store import Store
 from index.batches import batches
+from index.blocks import projected
 from index.embedder import Embedder
 from index.embedding import embed_missing, open_vectors, read_vectors
 from index.encoders import EncoderFiles, start_encoder_files
@@ -181,7 +182,8 @@ def _check(
     if len(contents) < FEWEST:
         return None
     keys = [photo.sha256 for photo in there]
-    check = check_label_free(contents, copies, read_vectors(cache, keys, embedder.dimension), keys)
+    originals = projected(read_vectors(cache, keys, embedder.dimension), embedder.blocks)
+    check = check_label_free(contents, copies, originals, keys)
     content = {"photos": fingerprint, "alterations": ALTERATIONS, "check": check.to_json()}
     atomic.write_bytes(folder / CHECK_FILE, json.dumps(content).encode())
     return check
@@ -198,11 +200,11 @@ def _kept(file: Path, fingerprint: str) -> LabelFreeCheck | None:
 
 
 def _embed_copies(photos: Sequence[CatalogPhoto], embedder: Embedder) -> tuple[list[str], Any]:
-    """The contents of the photos that can be read, and the vectors of their altered copies, photo by photo."""
+    """The contents of the photos that can be read, and their altered copies' projected embeddings, photo by photo."""
     made = altered_copies(photos, embedder.prepare)
     contents, vectors = [], []
     shown = progress(made, total=len(photos), description="checking the encoder")
     for group in batches(shown, BATCH // 4):
         contents += [photo.sha256 for photo, _ in group]
-        vectors.append(embedder.embed([pixels for _, copies in group for pixels in copies]))
-    return contents, np.concatenate(vectors) if vectors else np.zeros((0, embedder.dimension), np.float32)
+        vectors.append(embedder.encode([pixels for _, copies in group for pixels in copies]))
+    return contents, np.concatenate(vectors) if vectors else np.zeros((0, embedder.spec.embedding_dim), np.float32)

@@ -18,6 +18,8 @@ from catalog.errors import UsageError
 from catalog.manifest import CatalogPhoto, Manifest
 from catalog.records import RecordFile
 from catalog.store import Store
+from index.blocks import projected
+from index.embedder import Embedder
 from index.embedding import embed_missing, open_vectors, read_vectors
 from index.encoders import EncoderFiles
 from index.vectors import Floats
@@ -78,17 +80,17 @@ def label_gain(
     places = np.concatenate([split.held_out[asked], split.train[searched]])
     labels = np.concatenate([split.held_out_labels[asked], split.train_labels[searched]])
     caches = [_filled_cache(store, files, [photos[place] for place in places], device) for files in (encoder, other)]
-    known = [row for row, place in enumerate(places) if all(photos[place].sha256 in cache.rows for cache, _ in caches)]
+    known = [row for row, place in enumerate(places) if all(photos[place].sha256 in cache.rows for _, cache in caches)]
     queries = [row for row in known if row < len(asked)]
     gallery = [row for row in known if row >= len(asked)]
     new, old = (
         find_category(
-            _read(cache, dimension, photos, places[queries]),
-            _read(cache, dimension, photos, places[gallery]),
+            _read(cache, embedder, photos, places[queries]),
+            _read(cache, embedder, photos, places[gallery]),
             labels[queries],
             labels[gallery],
         ).metrics()["knn_accuracy"]
-        for cache, dimension in caches
+        for embedder, cache in caches
     )
     if len(new) < FEWEST:
         return None
@@ -117,12 +119,13 @@ def _even_part(count: int, most: int) -> Places:
 
 def _filled_cache(
     store: Store, encoder: EncoderFiles, photos: list[CatalogPhoto], device: Device
-) -> tuple[RecordFile, int]:
-    """An encoder's vectors by content, with those photos in it that can be read; and their width."""
+) -> tuple[Embedder, RecordFile]:
+    """An encoder, and its vectors by content, with those photos in it that can be read."""
     embedder, cache = open_vectors(store, encoder, device)
     embed_missing(photos, embedder, cache)
-    return cache, embedder.dimension
+    return embedder, cache
 
 
-def _read(cache: RecordFile, dimension: int, photos: list[CatalogPhoto], places: Places) -> Floats:
-    return read_vectors(cache, [photos[place].sha256 for place in places], dimension)
+def _read(cache: RecordFile, embedder: Embedder, photos: list[CatalogPhoto], places: Places) -> Floats:
+    vectors = read_vectors(cache, [photos[place].sha256 for place in places], embedder.dimension)
+    return projected(vectors, embedder.blocks)

@@ -12,9 +12,11 @@ import numpy as np
 from catalog.errors import StoreError, VersionError
 from catalog.manifest import Manifest
 from catalog.store import Store
+from index.blocks import DEFAULT_COLOUR, weigh
 from index.embedder import Embedder, open_embedder
 from index.faiss_index import FlatIndex
 from index.probe import LEAST_COSINE, probe_picture
+from index.vectors import block_products
 from index.versions import (
     CHECKPOINT_FILE,
     CONTENT_FILES,
@@ -121,12 +123,18 @@ def _check_counts(loaded: LoadedVersion) -> None:
     version, vectors, rows = loaded.version, len(loaded.index), len(loaded.items)
     if not vectors == rows == version.photos:
         raise _refused(version, f"it must hold {version.photos} photos", f"{vectors} vectors and {rows} rows")
-    widths = (sum(version.blocks.values()), loaded.index.dimension, loaded.embedder.dimension)
+    if list(version.blocks.items()) != list(loaded.embedder.blocks.items()):
+        raise _refused(
+            version,
+            f"its vectors must have the blocks {dict(loaded.embedder.blocks)}",
+            f"they have {dict(version.blocks)}",
+        )
+    widths = (sum(version.blocks.values()), loaded.index.dimension)
     if any(width != version.dimension for width in widths):
         raise _refused(
             version,
             f"its vectors must have {version.dimension} numbers",
-            "its blocks have {}, its index {}, its encoder {}".format(*widths),
+            "its blocks have {}, its index {}".format(*widths),
         )
 
 
@@ -134,7 +142,7 @@ def _check_canaries(loaded: LoadedVersion) -> None:
     for canary in loaded.version.canaries:
         if not 0 <= canary.position < len(loaded.index):
             raise _refused(loaded.version, "canaries must be photos of it", f"position {canary.position}")
-        query = loaded.index.vector(canary.position)[None]
+        query = weigh(loaded.index.vector(canary.position)[None], loaded.version.blocks, DEFAULT_COLOUR)
         found = loaded.index.search(query, len(canary.positions)).similarities[0]
         if not np.allclose(found, canary.similarities, atol=SIMILARITY_TOLERANCE):
             raise _refused(
@@ -143,7 +151,8 @@ def _check_canaries(loaded: LoadedVersion) -> None:
 
 
 def _check_probe(loaded: LoadedVersion) -> None:
-    cosine = float(probe_vector(loaded.embedder) @ np.array(loaded.version.probe, np.float32))
+    probe = np.array(loaded.version.probe, np.float32)
+    cosine = block_products(probe_vector(loaded.embedder)[None], probe[None], loaded.version.blocks).min()
     if not cosine >= LEAST_COSINE:
         raise _refused(
             loaded.version, "its encoder must encode the probe picture as it did", f"the cosine is {cosine:.4f}"

@@ -22,11 +22,12 @@ from catalog import atomic
 from catalog.errors import LookalikeError
 from catalog.manifest import Manifest
 from catalog.store import Store
+from index.blocks import DEFAULT_COLOUR, weigh
 from index.embedder import open_embedder
 from index.encoders import EncoderFiles
 from index.faiss_index import FlatIndex
 from index.loading import load_version, probe_vector
-from index.vectors import Embeddings
+from index.vectors import Blocks, Embeddings
 from index.versions import (
     CHECKPOINT_FILE,
     DESCRIPTION_FILE,
@@ -133,7 +134,7 @@ def _write_files(
         photos=len(items),
         products=items.product_count,
         dimension=index.dimension,
-        blocks={header.spec.layer: index.dimension},
+        blocks=dict(embeddings.blocks),
         kind=index.kind,
         recall=1.0,
         encoder_name=header.name,
@@ -142,7 +143,7 @@ def _write_files(
         manifest_fingerprint=items.fingerprint,
         root=root,
         files=files,
-        canaries=_canaries(index),
+        canaries=_canaries(index, embeddings.blocks),
         probe=tuple(float(value) for value in probe_vector(embedder)),
     )
 
@@ -171,9 +172,10 @@ def _facts(path: Path) -> FileFacts:
         return FileFacts(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _canaries(index: FlatIndex) -> tuple[Canary, ...]:
+def _canaries(index: FlatIndex, blocks: Blocks) -> tuple[Canary, ...]:
     positions = np.unique(np.linspace(0, len(index) - 1, CANARIES).astype(int))
-    found = index.search(np.stack([index.vector(int(position)) for position in positions]), CANARY_NEIGHBORS)
+    vectors = np.stack([index.vector(int(position)) for position in positions])
+    found = index.search(weigh(vectors, blocks, DEFAULT_COLOUR), CANARY_NEIGHBORS)
     return tuple(
         Canary(
             position=int(position),

@@ -72,7 +72,11 @@ def sync(config: SyncConfig) -> SyncSummary:
         scanned = scan_again(store, reopen=config.reopen)
         catalog = embed_catalog(store, Manifest.read(store.manifest_file), encoder, config.device)
         changes = changes_between(Manifest.read(folder / ITEMS_FILE), catalog.items)
-        published = bool(changes) or version.root != store.read_catalog()["root"]
+        published = (
+            bool(changes)
+            or version.root != store.read_catalog()["root"]
+            or version.blocks != catalog.embeddings.blocks  # made by a release with another colour descriptor
+        )
         if published:
             version = publish(store, catalog.items, catalog.embeddings, encoder, version.quality)
             prune(store, config.keep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Blocks = Mapping[str, int]
+"""The names and widths of the parts of a vector, in their order (index/blocks.py)."""
 
 
 def unit_norm(vectors: Floats) -> Floats:
@@ -24,13 +27,21 @@ def unit_norm(vectors: Floats) -> Floats:
     return np.ascontiguousarray(vectors / np.where(lengths > 0, lengths, 1.0), dtype=np.float32)
 
 
+def block_products(rows: Floats, others: Floats, blocks: Blocks) -> Floats:
+    """Inner products of each row with its counterpart, block by block: float32 (N, B) of two (N, D)."""
+    starts = np.cumsum([0, *blocks.values()])[:-1]
+    products: Floats = np.add.reduceat(rows * others, starts, axis=1)
+    return products
+
+
 @dataclass(frozen=True, slots=True)
 class Embeddings:
     """The vectors of N photos.
 
     Attributes:
         image_ids: int64 (N,), ascending.
-        vectors: float32 (N, D), C-contiguous, finite, every row of unit norm.
+        vectors: float32 (N, D), C-contiguous, finite, every block of every row of unit norm.
+        blocks: the blocks' names and widths in their order.
 
     Raises:
         ValueError: any of that does not hold.
@@ -38,6 +49,7 @@ class Embeddings:
 
     image_ids: Ids
     vectors: Floats
+    blocks: Blocks
 
     def __post_init__(self) -> None:
         if self.image_ids.dtype != np.int64 or self.image_ids.shape != (len(self.vectors),):
@@ -46,9 +58,10 @@ class Embeddings:
             raise ValueError("image_ids must ascend without repeats")
         if self.vectors.ndim != 2 or self.vectors.dtype != np.float32 or not self.vectors.flags.c_contiguous:
             raise ValueError("vectors must be float32 (N, D), C-contiguous")
-        lengths = np.linalg.norm(self.vectors, axis=1)
-        if not (np.abs(lengths - 1) < 1e-3).all():
-            raise ValueError("every vector must be finite and of unit norm")
+        if self.vectors.shape[1] != sum(self.blocks.values()):
+            raise ValueError("vectors must be as wide as their blocks together")
+        if not (np.abs(block_products(self.vectors, self.vectors, self.blocks) - 1) < 1e-3).all():
+            raise ValueError("every block of every vector must be finite and of unit norm")
 
     def __len__(self) -> int:
         return len(self.vectors)

@@ -72,15 +72,15 @@ def test_unit_norm_against_its_definition() -> None:
 
 def test_types_hold_their_invariants() -> None:
     good = unit_norm(np.eye(3, dtype=np.float32))
-    Embeddings(np.array([1, 5, 9]), good)
+    Embeddings(np.array([1, 5, 9]), good, {"projection": 3})
     for ids, vectors, told in (
         (np.array([1, 5, 5]), good, "ascend"),
         (np.array([1, 5]), good, "one per vector"),
         (np.array([1, 5, 9]), 2 * good, "unit norm"),
-        (np.array([1, 5, 9]), np.asfortranarray(np.ones((3, 2), np.float32)), "C-contiguous"),
+        (np.array([1, 5, 9]), np.asfortranarray(np.ones((3, 3), np.float32)), "C-contiguous"),
     ):
         with pytest.raises(ValueError, match=told):
-            Embeddings(ids, vectors)
+            Embeddings(ids, vectors, {"projection": 3})
     with pytest.raises(ValueError, match="not be negative"):
         Neighbors(np.array([[0, -1]]), np.ones((1, 2), np.float32), np.array([2]))
 

@@ -20,6 +20,7 @@ from catalog.scan import scan
 from catalog.store import Store
 from index import publish as publishing
 from index.build import build_version
+from index.colour import colour_descriptor
 from index.config import IndexConfig, PruneConfig, RollbackConfig, StoreConfig
 from index.loading import load_current, load_version
 from index.status import list_versions, prune_versions, rollback, status
@@ -48,7 +49,8 @@ def test_a_version_is_complete_and_describes_itself(store: Store) -> None:
     assert sorted(path.name for path in folder.iterdir()) == sorted([*CONTENT_FILES, "version.json"])
     version = load_current(store, "cpu").version
     assert version == summary.version
-    assert (version.photos, version.products, version.dimension, version.kind) == (9, 9, 16, "exact")
+    assert (version.photos, version.products, version.dimension, version.kind) == (9, 9, 116, "exact")
+    assert version.blocks == {"projection": 16, "lab-4x5x5": 100}
     assert version.manifest_fingerprint == Manifest.read(store.manifest_file).fingerprint
     assert (store.root / "embeddings" / version.encoder_sha256).is_dir()
 
@@ -65,8 +67,9 @@ def test_vectors_are_those_of_the_network_in_torch(store: Store) -> None:
         pixels = torch.from_numpy(preprocess(photo, header.spec)).permute(2, 0, 1)[None].float()
         with torch.inference_mode():
             expected = encoder(pixels).projection[0].numpy()
-        cosine = float(expected @ loaded.index.vector(row) / np.linalg.norm(expected))
-        assert cosine > 0.9999
+        vector = loaded.index.vector(row)
+        assert float(expected @ vector[:16] / np.linalg.norm(expected)) > 0.9999
+        assert float(colour_descriptor(preprocess(photo, header.spec)) @ vector[16:]) > 0.9999
 
 
 def test_nothing_is_embedded_twice(store: Store, tmp_path: Path) -> None:
@@ -142,7 +145,8 @@ def test_descriptions_that_do_not_match_are_refused(store: Store) -> None:
     canaries = [{**values["canaries"][0], "similarities": [0.5] * len(values["canaries"][0]["similarities"])}]
     for changes, told in (
         ({"photos": 8}, "must hold 8 photos"),
-        ({"blocks": {"projection": 8}}, "must have 16 numbers"),
+        ({"blocks": {"projection": 16, "older": 100}}, "must have the blocks"),
+        ({"dimension": 16}, "must have 16 numbers"),
         ({"spec": spec}, "vectors were made with"),
         ({"canaries": canaries}, "known answer"),
         ({"format": 2}, "format must be 1"),
