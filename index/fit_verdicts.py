@@ -1,0 +1,262 @@
+"""Fit the verdicts' thresholds on a catalog: which similarity is the same photo, the same product, at least similar?
+
+Three kinds of pairs, none of which needs a label: slightly altered copies with their originals; photos with another
+photo of their product (where the catalog has none of these, strongly altered copies stand in); photos with the most
+similar photo of another product, and with any other. A threshold is the least value at which pairs that are not of its
+kind pass no more often than is allowed (Neyman and Pearson 1933), so a verdict errs on the side of saying less. Fitted
+on every other photo, measured on the rest.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from catalog.errors import BadImage
+from catalog.image import decode_photo, read_photo
+from catalog.manifest import CatalogPhoto, Manifest
+from catalog.parallel import default_workers, map_in_order
+from catalog.paths import catalog_photo_path
+from catalog.progress import progress
+from index.blocks import COLOUR_GRID, DEFAULT_COLOUR
+from index.embedder import Embedder, Pixels
+from index.vectors import Blocks, Embeddings, Floats, Ids, block_products
+from index.verdicts import Thresholds, Verdicts
+from training.evaluation.alterations import FAMILIES, alter
+from training.evaluation.label_free import sample_by_content
+
+COPIED, COMPARED = 120, 1_000
+"""Photos of which copies are made, and photos that are compared with the catalog; half to fit, half to measure."""
+FEWEST = 16
+"""With fewer photos nothing is fitted."""
+FEWEST_SIBLINGS = 40
+"""With fewer photos that have another of their product, altered copies stand in for these."""
+ERRORS = {"same_photo": 0.01, "same_product": 0.05, "similar": 0.01}
+"""How often at most the verdict may be given to the nearest other photo, to that of another product, to any photo."""
+DRAWN = 20
+"""Photos drawn for each one asked for, to see how similar unrelated ones are."""
+ROWS = 65_536
+"""Photos of the catalog that are compared at once."""
+WEIGHTS = tuple(sorted({*COLOUR_GRID, DEFAULT_COLOUR}))
+
+Values = npt.NDArray[np.float64]
+Similarities = npt.NDArray[np.floating[Any]]
+"""One for each weight of `WEIGHTS` and pair, (W, P)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Similarities of photos to what they are paired with, at every weight: (W, photos), or (W, photos, several)."""
+
+    copy: Similarities
+    """A slightly altered copy."""
+    sibling: Similarities
+    """Another photo of the product, or what stands in for it."""
+    other_photo: Similarities
+    """The most similar other photo, of whatever product."""
+    other_product: Similarities
+    """The most similar photo of another product."""
+    unrelated: Similarities
+    """Photos of other products, drawn."""
+
+    def part(self, part: int) -> Pairs:
+        """The pairs of every other photo, from the first (0) or the second (1): (W, P) each."""
+        kinds = {name: getattr(self, name)[:, part::2] for name in self.__dataclass_fields__}
+        return Pairs(**{name: kind.reshape(len(WEIGHTS), -1) for name, kind in kinds.items()})
+
+
+def fit_verdicts(items: Manifest, embeddings: Embeddings, root: Path, embedder: Embedder) -> Verdicts | None:
+    """Fit thresholds at every weight.
+
+    Args:
+        items: row i describes the photo of vector i.
+        root: the catalog's folder.
+
+    Returns:
+        None where there are too few photos or products to tell.
+    """
+    products, contents = items.codes("item_id"), items.codes("sha256")
+    photos = items.distinct_photos(root)
+    compared = sample_by_content(photos, COMPARED)
+    if len(compared) < FEWEST or products.max() + 1 < FEWEST:
+        return None
+    siblings = _with_siblings(products, contents)
+    stand_in = len(siblings) < FEWEST_SIBLINGS
+    alterations: Sequence[Alter] = (*SLIGHT, *STRONG) if stand_in else SLIGHT
+    readable, copies = _embed_copies(compared[:COPIED], alterations, embedder)
+    if len(readable) < FEWEST:
+        return None
+    row_of = {photo.sha256: row for row, photo in zip(items.first_rows, photos, strict=True)}
+    copied, rows = (np.array([row_of[photo.sha256] for photo in some]) for some in (readable, compared))
+    catalog = _Catalog(embeddings, products, contents)
+    found = _against_originals(copies, embeddings.vectors[copied], embeddings.blocks)
+    few = siblings[:: max(1, len(siblings) // COMPARED)]
+    pairs = Pairs(
+        copy=found[:, :, : len(SLIGHT)],
+        sibling=found[:, :, len(SLIGHT) :] if stand_in else catalog.best(few, "sibling"),
+        other_photo=catalog.best(rows, "other_photo"),
+        other_product=catalog.best(rows, "other_product"),
+        unrelated=catalog.drawn(rows),
+    )
+    halves = [pairs.part(part) for part in (0, 1)]
+    thresholds = _thresholds(halves[0])
+    return Verdicts(
+        thresholds=thresholds,
+        photos=len(items),
+        measured={
+            "sibling": "strongly altered copies" if stand_in else "another photo of the product",
+            "copied": len(copied),
+            "compared": len(rows),
+            "by_weight": {str(one.colour): _measure(one, halves[1], w) for w, one in enumerate(thresholds)},
+        },
+    )
+
+
+Alter = Callable[[Image.Image, str], Image.Image]
+"""An altered copy of an RGB photo, given its SHA-256."""
+
+
+def _half(photo: Image.Image, _: str) -> Image.Image:
+    return photo.resize((max(8, photo.width // 2), max(8, photo.height // 2)), Image.Resampling.BILINEAR)
+
+
+def _recompressed(photo: Image.Image, _: str) -> Image.Image:
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=60)
+    return Image.open(buffer, formats=("JPEG",)).convert("RGB")
+
+
+def _trimmed(photo: Image.Image, _: str) -> Image.Image:
+    across, down = photo.width * 0.04, photo.height * 0.04
+    return photo.resize(photo.size, Image.Resampling.BICUBIC, box=(across, down, photo.width - across, photo.height))
+
+
+SLIGHT: tuple[Alter, ...] = (_half, _recompressed, _trimmed)
+STRONG: tuple[Alter, ...] = tuple(
+    lambda photo, sha256, family=family: alter(photo, family, sha256)  # type: ignore[misc]
+    for family in FAMILIES
+    if family in ("perspective", "shadow", "background")
+)
+"""What another photo of a product may be like: another angle, light or table."""
+
+
+def _with_siblings(products: Ids, contents: Ids) -> Ids:
+    """Rows whose product has a photo of another content."""
+    distinct = np.unique(np.stack([products, contents], axis=1), axis=0)
+    return np.flatnonzero(np.bincount(distinct[:, 0])[products] > 1)
+
+
+def _embed_copies(
+    photos: Sequence[CatalogPhoto], alterations: Sequence[Alter], embedder: Embedder
+) -> tuple[list[CatalogPhoto], Floats]:
+    """The photos that can be read, and their copies' vectors, (P, alterations, D)."""
+
+    def copies(photo: CatalogPhoto) -> list[Pixels] | None:
+        try:
+            data = read_photo(catalog_photo_path(photo.root, photo.path))
+            image = decode_photo(data, fit=embedder.decode_size).image
+        except BadImage:
+            return None
+        return [embedder.prepare(change(image, photo.sha256)) for change in alterations]
+
+    readable, vectors = [], []
+    made = map_in_order(copies, photos, workers=default_workers())
+    shown = progress(made, total=len(photos), description="fitting the verdicts")
+    for photo, pixels in zip(photos, shown, strict=True):
+        if pixels is not None:
+            readable.append(photo)
+            vectors.append(embedder.embed(pixels))
+    shape = (0, len(alterations), embedder.dimension)
+    return readable, np.stack(vectors) if vectors else np.zeros(shape, np.float32)
+
+
+def _weighed(products: Floats) -> Similarities:
+    """Similarities at every weight, (W, …), of the two blocks' cosines, (…, 2)."""
+    weights = np.array(WEIGHTS, np.float32).reshape(-1, *[1] * (products.ndim - 1))
+    weighed: Similarities = (1 - weights) * products[..., 0] + weights * products[..., 1]
+    return weighed
+
+
+def _against_originals(copies: Floats, originals: Floats, blocks: Blocks) -> Similarities:
+    """Copies (P, A, D) with their originals (P, D): (W, P, A)."""
+    repeated = np.repeat(originals, copies.shape[1], axis=0)
+    products = block_products(copies.reshape(-1, copies.shape[-1]), repeated, blocks)
+    return _weighed(products.reshape(*copies.shape[:2], -1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Catalog:
+    """What photos are compared with."""
+
+    embeddings: Embeddings
+    products: Ids
+    """Number of each row's product, (N,)."""
+    contents: Ids
+    """Number of each row's content, (N,)."""
+
+    def best(self, rows: Ids, kind: str) -> Similarities:
+        """The highest similarity of some photos to a "sibling", "other_photo" or "other_product": (W, photos)."""
+        found = np.full((len(WEIGHTS), len(rows)), -1.0, np.float32)
+        split = next(iter(self.embeddings.blocks.values()))
+        asked = self.embeddings.vectors[rows]
+        for begin in range(0, len(self.products), ROWS):
+            part = slice(begin, begin + ROWS)
+            vectors = self.embeddings.vectors[part]
+            cosines = (asked[:, :split] @ vectors[:, :split].T, asked[:, split:] @ vectors[:, split:].T)
+            same_product = self.products[rows, None] == self.products[part]
+            allowed = self.contents[rows, None] != self.contents[part]
+            if kind != "other_photo":
+                allowed &= same_product if kind == "sibling" else ~same_product
+            for place, weight in enumerate(WEIGHTS):
+                similarities = np.where(allowed, (1 - weight) * cosines[0] + weight * cosines[1], -1.0)
+                found[place] = np.maximum(found[place], similarities.max(axis=1))
+        return found
+
+    def drawn(self, rows: Ids) -> Similarities:
+        """Similarities to photos drawn from the whole catalog, nearly all of other products: (W, photos, DRAWN)."""
+        others = np.random.default_rng(0).integers(0, len(self.products), (len(rows), DRAWN))
+        products = block_products(
+            np.repeat(self.embeddings.vectors[rows], DRAWN, axis=0),
+            self.embeddings.vectors[others.ravel()],
+            self.embeddings.blocks,
+        )
+        return _weighed(products.reshape(*others.shape, -1))
+
+
+def _thresholds(pairs: Pairs) -> tuple[Thresholds, ...]:
+    made = []
+    for place, weight in enumerate(WEIGHTS):
+        similar, same_product, same_photo = (
+            float(np.quantile(kind[place], 1 - ERRORS[verdict], method="higher"))
+            for verdict, kind in (
+                ("similar", pairs.unrelated),
+                ("same_product", pairs.other_product),
+                ("same_photo", pairs.other_photo),
+            )
+        )
+        same_product = max(same_product, similar)
+        same_photo = max(same_photo, same_product)
+        made.append(Thresholds(colour=weight, same_photo=same_photo, same_product=same_product, similar=similar))
+    return tuple(made)
+
+
+def _measure(thresholds: Thresholds, pairs: Pairs, place: int) -> Mapping[str, float]:
+    """Parts of the pairs of each kind that get the verdict they should not, or should."""
+
+    def part(similarities: Similarities, least: float) -> float:
+        return round(float((similarities[place] >= least).mean()), 4)
+
+    return {
+        "copies_called_same_photo": part(pairs.copy, thresholds.same_photo),
+        "other_photos_called_same_photo": part(pairs.other_photo, thresholds.same_photo),
+        "siblings_called_same_product": part(pairs.sibling, thresholds.same_product),
+        "other_products_called_same_product": part(pairs.other_product, thresholds.same_product),
+        "unrelated_called_similar": part(pairs.unrelated, thresholds.similar),
+    }
