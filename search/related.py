@@ -81,15 +81,15 @@ def related_products(snapshot: Snapshot, config: RelatedConfig) -> Iterator[Sear
         duplicate_similarity=config.duplicate_similarity,
         allowed=snapshot.allowed(config.where),
     )
-    item_ids = list(snapshot.product_of)
-    for first in range(0, len(item_ids), QUERIES):
+    item_ids, photos = snapshot.loaded.items.table["item_id"], snapshot.products
+    for first in range(0, len(photos), QUERIES):
         begun = time.perf_counter()
-        products = np.arange(first, min(first + QUERIES, len(item_ids)))
+        products = np.arange(first, min(first + QUERIES, len(photos)))
         found = nearest.of(products)
         seconds = (time.perf_counter() - begun) / len(products)
         for product, places in zip(products, found, strict=True):
             yield SearchResult(
-                query=item_ids[product],
+                query=item_ids[photos.members(int(product))[0]].as_py(),
                 matches=snapshot.matches(places),
                 version=snapshot.loaded.version.id,
                 seconds=seconds,

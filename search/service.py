@@ -87,7 +87,7 @@ class SearchService:
         A product that holds the very bytes of a photo comes first, unless the condition leaves it out.
 
         Args:
-            photos: a file's bytes, or those of several photos of one thing; none where something is liked.
+            photos: a file's bytes, or those of at most MOST_PHOTOS of one thing; none where something is liked.
             name: what to call the query in the answer.
             where: a condition on the catalog's columns that answers must meet, see catalog/where.py; empty: none.
             product_by: a product is as similar as its best photo ("best"), or as the mean of its photos ("mean").

@@ -139,7 +139,7 @@ class Snapshot:
             rankings = by_best_photo(photos, products, vectors, wanted, allowed)
         answers = []
         for row, ranking in enumerate(rankings):
-            first = self._holders(vectors[row], holding[row], allowed, product_by) if holding else []
+            first = self._holders(vectors[row], holding[row], wanted, allowed, product_by) if holding else []
             left_out = {place.product for place in first} | set(hidden)
             places = [place for place in first if place.product not in hidden]
             places += [place for place in ranking if place.product not in left_out]
@@ -154,22 +154,23 @@ class Snapshot:
         )
 
     def _holders(
-        self, vector: Floats, hashes: Collection[str], allowed: Mask | None, product_by: ProductBy
+        self, vector: Floats, hashes: Collection[str], most: int, allowed: Mask | None, product_by: ProductBy
     ) -> list[Place]:
-        """Products with a photo of such bytes, in the order of their item_ids."""
+        """Products with a photo of such bytes, in the order of their item_ids, at most so many."""
         positions = np.concatenate([np.zeros(0, np.int64), *(self.contents.positions(sha256) for sha256 in hashes)])
         if allowed is not None:
             positions = positions[allowed[positions]]
-        codes = self.product_codes[positions]
+        item_ids = self.loaded.items.table["item_id"]
+        codes, first = np.unique(self.product_codes[positions], return_index=True)
+        named = {item_ids[position].as_py(): code for code, position in zip(codes, positions[first], strict=True)}
         places = []
-        for product in np.unique(codes):
-            position = best_photo(self.loaded.index, positions[codes == product], vector)
+        for _, product in sorted(named.items())[:most]:
+            position = best_photo(self.loaded.index, positions[self.product_codes[positions] == product], vector)
             of_mean = product_by == "mean"
             compared = self._mean_of(int(product), allowed) if of_mean else self.loaded.index.vector(position)
             similarity = float(np.clip(compared @ vector, -1.0, 1.0))
             places.append(Place(product=int(product), position=position, similarity=similarity))
-        item_ids = self.loaded.items.table["item_id"]
-        return sorted(places, key=lambda place: item_ids[place.position].as_py())
+        return places
 
     def _mean_of(self, product: int, allowed: Mask | None = None) -> Floats:
         """The mean of a product's photos that count, float32 (D,)."""

@@ -50,7 +50,8 @@ class RandomCatalog:
     def queries(self, seed: int, count: int) -> Floats:
         """Queries as they are searched for: blocks of equal weights that sum to 1."""
         vectors = np.random.default_rng(seed).normal(size=(count, D)).astype(np.float32)
-        return unit_by_block(vectors, self.widths) / np.float32(len(self.widths))
+        weighted: Floats = unit_by_block(vectors, self.widths) / np.float32(len(self.widths))
+        return weighted
 
     def snapshot(self, loaded: LoadedVersion) -> Snapshot:
         """The catalog as a version that is searched."""
