@@ -81,7 +81,8 @@ class RandomCatalog:
 
     def mean(self, positions: list[int]) -> Floats:
         """The vector of a product with photos at these positions."""
-        return unit_by_block(self.vectors[positions].sum(axis=0, keepdims=True), self.widths)[0]
+        mean: Floats = unit_by_block(self.vectors[positions].sum(axis=0, keepdims=True), self.widths)[0]
+        return mean
 
 
 def catalogs(*widths: tuple[int, ...]) -> st.SearchStrategy[RandomCatalog]:
