@@ -1,11 +1,17 @@
-"""The batch search: every photo of a folder asked at once, answers written as they come, in the order of the names."""
+"""The batch search: every photo of a folder asked at once, answers written as they come, in the order of the names.
+
+With `--together` all the photos are one query.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from catalog.errors import BadImage, UsageError
 from catalog.files import find_photos
@@ -15,8 +21,9 @@ from catalog.paths import path_to_text, shown
 from catalog.progress import progress
 from index.batches import batches
 from index.embedder import Embedder, Pixels
-from index.vectors import Mask
-from search.config import SearchConfig
+from index.vectors import Floats, Mask
+from search.config import ProductBy, SearchConfig
+from search.refinement import Refinement
 from search.results import SearchResult
 from search.service import SearchService, check_k
 from search.snapshot import Snapshot
@@ -33,6 +40,28 @@ class Query:
     path: Path
     name: str
     """As it stands in the output: relative to the folder that was given, or as it was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A query that was read: its name, what the encoder sees of it, and the SHA-256 of its file."""
+
+    name: str
+    pixels: Pixels
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What is the same for every query of a batch."""
+
+    k: int
+    """Products per query."""
+    allowed: Mask | None = None
+    """The photos that may be found, see `Snapshot.allowed`."""
+    product_by: ProductBy = "best"
+    refinement: Refinement | None = None
+    """What was liked and disliked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +111,15 @@ def search_batch(config: SearchConfig) -> BatchSummary:
     queries = list(find_queries(config.queries, unreadable))
     snapshot = SearchService.open(config.store, device=config.device).pin()
     allowed = snapshot.allowed(config.where)
+    refinement = Refinement.of(snapshot, config.liked, config.disliked)
+    asking = Asking(k=config.k, allowed=allowed, product_by=config.product_by, refinement=refinement)
+    if config.together:
+        answers = answer_together(queries, _name_together(config.queries, queries), snapshot, asking, unreadable)
+    else:
+        answers = answer_all(queries, snapshot, asking, unreadable)
     answered = 0
     with open_writer(config.output, snapshot.loaded.items) as writer:
-        for answer in answer_all(queries, snapshot, config.k, unreadable, allowed):
+        for answer in answers:
             writer.write(answer)
             answered += 1
     return BatchSummary(
@@ -97,20 +132,49 @@ def search_batch(config: SearchConfig) -> BatchSummary:
 
 
 def answer_all(
-    queries: Sequence[Query],
-    snapshot: Snapshot,
-    k: int,
-    unreadable: list[Unreadable],
-    allowed: Mask | None = None,
+    queries: Sequence[Query], snapshot: Snapshot, asking: Asking, unreadable: list[Unreadable]
 ) -> Iterator[SearchResult]:
     """Answers in the order of the queries, from one version, in constant memory.
 
     Args:
         unreadable: queries that cannot be read are added to it.
-        allowed: the photos that may be found, see `Snapshot.allowed`.
     """
     for batch in batches(_prepared(queries, snapshot.loaded.embedder, unreadable), BATCH):
-        yield from _answers(batch, snapshot, k, allowed)
+        begun = time.perf_counter()
+        vectors = snapshot.encode([query.pixels for query in batch])
+        names, holding = [query.name for query in batch], [{query.sha256} for query in batch]
+        yield from _answers(names, vectors, holding, snapshot, asking, begun)
+
+
+def answer_together(
+    queries: Sequence[Query], name: str, snapshot: Snapshot, asking: Asking, unreadable: list[Unreadable]
+) -> Iterator[SearchResult]:
+    """The one answer to photos that show one thing; none where none of them can be read.
+
+    Args:
+        name: of the answer.
+        unreadable: photos that cannot be read are added to it and left out of the query.
+    """
+    begun = time.perf_counter()
+    vectors: list[Floats] = []
+    hashes: set[str] = set()
+    for batch in batches(_prepared(queries, snapshot.loaded.embedder, unreadable), BATCH):
+        vectors.append(snapshot.encode([query.pixels for query in batch]))
+        hashes |= {query.sha256 for query in batch}
+    if vectors:
+        yield from _answers([name], snapshot.one_query(np.concatenate(vectors)), [hashes], snapshot, asking, begun)
+
+
+def name_together(first: str, count: int) -> str:
+    """What to call a query of several photos."""
+    return first if count == 1 else f"{first} + {count - 1} more"
+
+
+def _name_together(given: Sequence[Path], queries: Sequence[Query]) -> str:
+    """The folder's name where one folder was given, else the first photo's with the number of the others."""
+    if len(given) == 1 and given[0].is_dir():
+        return path_to_text(given[0])
+    return name_together(queries[0].name, len(queries)) if queries else ""
 
 
 def find_queries(paths: Sequence[Path], unreadable: list[Unreadable]) -> Iterator[Query]:
@@ -133,32 +197,44 @@ def find_queries(paths: Sequence[Path], unreadable: list[Unreadable]) -> Iterato
             raise UsageError(f"a query must be a photo or a folder; there is no {shown(str(path))}: check the path")
 
 
-def _prepared(
-    queries: Sequence[Query], embedder: Embedder, unreadable: list[Unreadable]
-) -> Iterator[tuple[Query, Pixels]]:
+def _prepared(queries: Sequence[Query], embedder: Embedder, unreadable: list[Unreadable]) -> Iterator[Prepared]:
     """Decode queries on all cores, in order; those that cannot be read are noted and left out."""
 
-    def prepare(query: Query) -> tuple[Query, Pixels | BadImage]:
+    def prepare(query: Query) -> Prepared | Unreadable:
         try:
-            image = decode_photo(read_photo(query.path), fit=embedder.decode_size).image
-            return query, embedder.prepare(image)
+            data = read_photo(query.path)
+            pixels = embedder.prepare(decode_photo(data, fit=embedder.decode_size).image)
         except BadImage as error:
-            return query, error
+            return Unreadable(name=query.name, error=error)
+        return Prepared(name=query.name, pixels=pixels, sha256=hashlib.sha256(data).hexdigest())
 
     opened = map_in_order(prepare, queries, workers=default_workers())
-    for query, result in progress(opened, total=len(queries), description="searching", unit="queries"):
-        if isinstance(result, BadImage):
-            unreadable.append(Unreadable(name=query.name, error=result))
+    for result in progress(opened, total=len(queries), description="searching", unit="queries"):
+        if isinstance(result, Unreadable):
+            unreadable.append(result)
         else:
-            yield query, result
+            yield result
 
 
-def _answers(batch: list[tuple[Query, Pixels]], snapshot: Snapshot, k: int, allowed: Mask | None) -> list[SearchResult]:
-    begun = time.perf_counter()
-    vectors = snapshot.loaded.embedder.embed([pixels for _, pixels in batch])
-    found = snapshot.nearest_products(vectors, k, allowed)
-    seconds = (time.perf_counter() - begun) / len(batch)
+def _answers(
+    names: Sequence[str],
+    vectors: Floats,
+    holding: Sequence[set[str]],
+    snapshot: Snapshot,
+    asking: Asking,
+    begun: float,
+) -> list[SearchResult]:
+    """Answers to the queries of a batch: their names, vectors (Q, D) and the SHA-256s of their photos."""
+    found = snapshot.nearest_products(
+        asking.refinement.moved(vectors) if asking.refinement else vectors,
+        asking.k,
+        asking.allowed,
+        product_by=asking.product_by,
+        holding=holding,
+        hidden=asking.refinement.hidden if asking.refinement else (),
+    )
+    seconds = (time.perf_counter() - begun) / len(names)
     return [
-        SearchResult(query=query.name, matches=matches, version=snapshot.loaded.version.id, seconds=seconds)
-        for (query, _), matches in zip(batch, found, strict=True)
+        SearchResult(query=name, matches=matches, version=snapshot.loaded.version.id, seconds=seconds)
+        for name, matches in zip(names, found, strict=True)
     ]

@@ -8,4 +8,9 @@ COMMANDS = {
         config="search.config:SearchConfig",
         function="search.batch:search_batch",
     ),
+    "related": Command(
+        help="for every product its nearest others, as CSV, JSONL or Parquet",
+        config="search.config:RelatedConfig",
+        function="search.related:related",
+    ),
 }

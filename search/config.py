@@ -1,16 +1,19 @@
-"""Settings of the batch search. Imports nothing heavy."""
+"""Settings of this folder's commands. Imports nothing heavy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from catalog.errors import UsageError
 from catalog.store import DEFAULT_STORE
-from training.config import Device
+from training.config import Device, require
+
+ProductBy = Literal["best", "mean"]
+"""How similar a product is: as its best photo, or as the mean of its photos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,14 @@ class SearchConfig:
     """The store to search."""
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
     """Products per query."""
+    together: bool = False
+    """All photos given show one thing and are one query: the mean of their vectors."""
+    product_by: ProductBy = "best"
+    """A product is as similar as its best photo ("best"), or as the mean of its photos ("mean")."""
+    liked: tuple[str, ...] = ()
+    """More like these products of the catalog, by item_id or image_id."""
+    disliked: tuple[str, ...] = ()
+    """Less like these products, which are not shown."""
     where: str = ""
     """A condition on the table's columns that answers must meet, such as 'price < 20 and category == "mug"'."""
     output: str = ""
@@ -33,3 +44,33 @@ class SearchConfig:
     def __post_init__(self) -> None:
         if not self.queries:
             raise UsageError("search needs a query: give a photo, several, or a folder of photos")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelatedConfig:
+    """Settings of one table of related products."""
+
+    output: str
+    """Where the table goes: a .csv, .jsonl or .parquet file, or - for CSV on stdout."""
+    store: Path = DEFAULT_STORE
+    """The store whose products to relate."""
+    k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
+    """Other products per product."""
+    product_by: ProductBy = "best"
+    """Two products are as similar as their two most similar photos ("best"), or the means of their photos ("mean")."""
+    duplicate_similarity: float = 0.995
+    """A product this similar is a duplicate and left out, and so is one with a photo of the same bytes."""
+    where: str = ""
+    """A condition that related products must meet, such as 'stock > 0'."""
+    device: Device = "auto"
+    """Where to search."""
+
+    def __post_init__(self) -> None:
+        require(self.k >= 1, "-k must be at least 1", self.k, "try 10")
+        require(self.output != "", "--output must name a file", '""', "for example related.csv")
+        require(
+            0 < self.duplicate_similarity <= 1,
+            "--duplicate-similarity must lie above 0 and be at most 1",
+            self.duplicate_similarity,
+            "0.995 is the default",
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.errors import UsageError
-from search.batch import Unreadable, answer_all, find_queries
+from search.batch import Asking, Unreadable, answer_all, find_queries
 from search.results import SearchResult
 from search.service import SearchService
 from training.config import Device
@@ -51,7 +51,7 @@ def measure_recall(store: Path, queries: Path, known: Path, *, k: int = 5, devic
     unreadable: list[Unreadable] = []
     photos = list(find_queries([queries], unreadable))
     snapshot = SearchService.open(store, device=device).pin()
-    results = list(answer_all(photos, snapshot, k, unreadable))
+    results = list(answer_all(photos, snapshot, Asking(k=k), unreadable))
     strange = [query.name for query in unreadable] + [result.query for result in results if result.query not in right]
     if strange:
         raise UsageError(f"every query must be readable and named in {known.name}; {strange[0]} is not: mend the table")

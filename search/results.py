@@ -9,11 +9,12 @@ from catalog.manifest import CatalogItem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """One product that looks like the query, by its best photo.
+    """One product that looks like the query.
 
     Attributes:
-        item: that photo, with the catalog's columns.
-        similarity: inner product of unit vectors, in [-1, 1]; higher is more alike.
+        item: its photo that looks most like the query, with the catalog's columns.
+        similarity: inner product with that photo's vector, or with the mean of the product's photos where that was
+            asked for, in [-1, 1]; higher is more alike.
         rank: 1 for the best.
     """
 
@@ -32,7 +33,8 @@ class SearchResult:
 
     Attributes:
         query: what was asked: a file's name, or a product's id.
-        matches: at most k products, most alike first, each product once.
+        matches: at most k products, each once: those that hold the very bytes of a photo that was asked with, in the
+            order of their item_ids, then the others, most alike first.
         version: id of the version that answered.
         seconds: from the decoded request to the answer.
     """

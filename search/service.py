@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -14,8 +15,11 @@ from catalog.image import decode_upload
 from catalog.manifest import CatalogItem
 from catalog.paths import catalog_photo_path
 from catalog.store import Store
+from index.embedder import Pixels
 from index.loading import load_current, load_version
 from index.versions import IndexVersion, current_id
+from search.config import ProductBy
+from search.refinement import Refinement
 from search.results import Match, SearchResult
 from search.snapshot import Snapshot
 from training.config import Device
@@ -24,6 +28,8 @@ DecodePhoto = Callable[[bytes, int | None], Image.Image]
 """From a file's bytes to an upright RGB image, whose short side need not exceed the given pixels; or BadImage."""
 
 MOST_ANSWERS = 2048
+MOST_PHOTOS = 16
+"""Of one thing, in one query to the service, which anyone may send."""
 
 
 class SearchService:
@@ -65,25 +71,51 @@ class SearchService:
             self._snapshot = Snapshot(load_version(self._store.versions_dir / named, self._device))
             return True
 
-    def search(self, photo: bytes, *, k: int = 12, name: str = "upload", where: str = "") -> SearchResult:
-        """The k products that look most like a photo.
+    def search(
+        self,
+        photos: bytes | Sequence[bytes] = (),
+        *,
+        k: int = 12,
+        name: str = "upload",
+        where: str = "",
+        product_by: ProductBy = "best",
+        liked: Sequence[str | int] = (),
+        disliked: Sequence[str | int] = (),
+    ) -> SearchResult:
+        """The k products that look most like a photo, or like what several photos show together.
+
+        A product that holds the very bytes of a photo comes first, unless the condition leaves it out.
 
         Args:
-            photo: a file's bytes.
+            photos: a file's bytes, or those of at most MOST_PHOTOS of one thing; none where something is liked.
             name: what to call the query in the answer.
             where: a condition on the catalog's columns that answers must meet, see catalog/where.py; empty: none.
+            product_by: a product is as similar as its best photo ("best"), or as the mean of its photos ("mean").
+            liked, disliked: products or photos of the catalog (item_id or image_id) that move the query towards them
+                and away from them, see `index.query.rocchio`. Disliked products are not shown.
 
         Raises:
-            BadImage: the photo cannot be used.
-            UsageError: k is out of range, or the condition cannot be understood.
+            BadImage: a photo cannot be used; of several, it says which.
+            UsageError: k is out of range, the condition cannot be understood, there is no such product, or neither a
+                photo nor something that is liked was given.
         """
         check_k(k)
         begun = time.perf_counter()
+        given = [photos] if isinstance(photos, bytes) else list(photos)
+        _check_question(len(given), len(liked))
         snapshot = self._snapshot
         allowed = snapshot.allowed(where)
-        image = self._decode(photo, snapshot.loaded.embedder.decode_size)
-        vector = snapshot.loaded.embedder.embed([snapshot.loaded.embedder.prepare(image)])
-        (matches,) = snapshot.nearest_products(vector, k, allowed)
+        refinement = Refinement.of(snapshot, liked, disliked)
+        prepared = [self._prepared(snapshot, photo, place, len(given)) for place, photo in enumerate(given, start=1)]
+        query = refinement.moved(snapshot.one_query(snapshot.encode(prepared) if prepared else None))
+        (matches,) = snapshot.nearest_products(
+            query,
+            k,
+            allowed,
+            product_by=product_by,
+            holding=[{hashlib.sha256(photo).hexdigest() for photo in given}],
+            hidden=refinement.hidden,
+        )
         return _result(name, matches, snapshot, begun)
 
     def search_catalog_photo(self, image_id: int, *, k: int = 12) -> SearchResult:
@@ -96,8 +128,9 @@ class SearchService:
         begun = time.perf_counter()
         snapshot = self._snapshot
         position = _position(snapshot, image_id)
-        (matches,) = snapshot.nearest_products(snapshot.loaded.index.vector(position)[None], k)
-        return _result(snapshot.loaded.items.item(position).item_id, matches, snapshot, begun)
+        item = snapshot.loaded.items.item(position)
+        (matches,) = snapshot.nearest_products(snapshot.loaded.index.vector(position)[None], k, holding=[{item.sha256}])
+        return _result(item.item_id, matches, snapshot, begun)
 
     def photo(self, image_id: int) -> CatalogItem:
         """A photo of the version in use.
@@ -128,6 +161,15 @@ class SearchService:
         """The version in use now, for work that must not mix two of them."""
         return self._snapshot
 
+    def _prepared(self, snapshot: Snapshot, photo: bytes, place: int, count: int) -> Pixels:
+        embedder = snapshot.loaded.embedder
+        try:
+            return embedder.prepare(self._decode(photo, embedder.decode_size))
+        except BadImage as error:
+            if count == 1:
+                raise
+            raise BadImage(error.code, f"photo {place} of {count}: {error.reason}") from None
+
 
 def check_k(k: int) -> None:
     """Refuse a number of answers that cannot be.
@@ -137,6 +179,13 @@ def check_k(k: int) -> None:
     """
     if not 1 <= k <= MOST_ANSWERS:
         raise UsageError(f"k must lie in 1 to {MOST_ANSWERS}; received {k}: choose one in that range")
+
+
+def _check_question(photos: int, liked: int) -> None:
+    if not photos and not liked:
+        raise UsageError("a search needs a photo or a liked product; received neither: send one")
+    if photos > MOST_PHOTOS:
+        raise UsageError(f"a query may be of at most {MOST_PHOTOS} photos; received {photos}: leave some out")
 
 
 def _position(snapshot: Snapshot, image_id: int) -> int:

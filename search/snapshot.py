@@ -1,15 +1,25 @@
-"""A snapshot: one version as the service searches it, from position in an index to product."""
+"""A snapshot: one version as the service searches it, from photos to query vectors, from vectors to products."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from catalog.errors import UsageError
+from catalog.paths import shown
 from catalog.where import rows_where
+from index.embedder import Pixels
+from index.groups import Groups
 from index.loading import LoadedVersion
+from index.product_means import ProductMeans
+from index.query import mean_vector, vectors_at
 from index.vectors import Floats, Ids, Mask
+from search.config import ProductBy
+from search.contents import Contents
+from search.ranking import Place, best_photo, by_best_photo, by_mean
 from search.results import Match
 
 
@@ -20,17 +30,42 @@ class Snapshot:
     loaded: LoadedVersion
 
     @cached_property
+    def products(self) -> Groups:
+        """The photos of each product; products are numbered in the order of their first photos."""
+        return Groups.of_equal(self.loaded.items.table["item_id"])
+
+    @property
     def product_codes(self) -> Ids:
         """A number for the product of each position, int64 (N,): the same for photos of one product."""
-        column = self.loaded.items.table["item_id"].combine_chunks().dictionary_encode()
-        codes: Ids = np.from_dlpack(column.indices).astype(np.int64)
-        return codes
+        return self.products.codes
+
+    @cached_property
+    def product_means(self) -> ProductMeans:
+        """The mean of each product's photos, worked out when it is first asked for."""
+        return ProductMeans(self.loaded.index, self.products, self.widths)
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The photos by the SHA-256 of their bytes."""
+        return Contents(self.loaded.items.table["sha256"])
 
     @cached_property
     def position_of(self) -> dict[int, int]:
         """Position of each image_id."""
         ids = self.loaded.items.table["image_id"].to_pylist()
         return {image_id: position for position, image_id in enumerate(ids)}
+
+    @cached_property
+    def product_of(self) -> dict[str, int]:
+        """Number of each item_id's product."""
+        column = self.loaded.items.table["item_id"].to_pylist()
+        first = self.products.order[self.products.starts[:-1]].tolist()
+        return {column[position]: product for product, position in enumerate(first)}
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the blocks of a vector, in their order."""
+        return tuple(self.loaded.version.blocks.values())
 
     def allowed(self, condition: str) -> Mask | None:
         """Which positions meet a condition on the columns (catalog/where.py), bool (N,); None where it is empty.
@@ -40,39 +75,106 @@ class Snapshot:
         """
         return rows_where(condition, self.loaded.items.table) if condition else None
 
-    def nearest_products(self, vectors: Floats, k: int, allowed: Mask | None = None) -> list[tuple[Match, ...]]:
-        """The k products most alike to each query, each by its best photo.
+    def encode(self, prepared: Sequence[Pixels]) -> Floats:
+        """The vectors of prepared photos (`Embedder.prepare`), float32 (B, D), of unit norm by block.
+
+        The only way from pictures to query vectors.
+        """
+        return self.loaded.embedder.embed(prepared)
+
+    def one_query(self, vectors: Floats | None) -> Floats:
+        """Photos of one thing as one query: the mean of their vectors (`encode`), float32 (1, D); zeros without any."""
+        if vectors is None:
+            return np.zeros((1, self.loaded.index.dimension), np.float32)
+        return mean_vector(vectors, self.widths)
+
+    def catalog_vector(self, reference: str | int) -> tuple[Floats, int]:
+        """The vector of a product or of a photo of the catalog, float32 (D,), and the product's number.
 
         Args:
-            vectors: float32 (Q, D), of unit norm.
-            allowed: the photos that may be found, see `allowed`; products without any are no answers.
-        """
-        photos, products = len(self.loaded.items), self.loaded.items.product_count
-        if allowed is not None:
-            photos, products = int(allowed.sum()), len(np.unique(self.product_codes[allowed]))
-        wanted = min(k, products)
-        fetch = wanted if photos == products else min(photos, 2 * wanted)
-        while True:
-            found = self.loaded.index.search(vectors, fetch, allowed)
-            picked = [
-                self._first_of_each(found.positions[row, :count], wanted) for row, count in enumerate(found.counts)
-            ]
-            if fetch == photos or all(len(places) == wanted for places in picked):
-                break
-            fetch = min(photos, 4 * fetch)
-        return [
-            tuple(
-                Match(
-                    item=self.loaded.items.item(int(found.positions[row, place])),
-                    similarity=float(found.similarities[row, place]),
-                    rank=rank,
-                )
-                for rank, place in enumerate(places, start=1)
-            )
-            for row, places in enumerate(picked)
-        ]
+            reference: an item_id: the mean of that product's photos; or an image_id, as a number or its digits: that
+                photo's vector. Where the digits are an item_id too, they mean that.
 
-    def _first_of_each(self, positions: Ids, wanted: int) -> list[int]:
-        """Places in a ranking at which a product appears for the first time, at most `wanted`."""
-        _, first = np.unique(self.product_codes[positions], return_index=True)
-        return sorted(int(place) for place in first)[:wanted]
+        Raises:
+            UsageError: the version has neither.
+        """
+        product = self.product_of.get(reference) if isinstance(reference, str) else None
+        if product is not None:
+            return self._mean_of(product), product
+        digits = str(reference)
+        position = self.position_of.get(int(digits)) if digits.isdecimal() and len(digits) < 20 else None
+        if position is None:
+            raise UsageError(
+                f"liked and disliked must be products of the catalog; version {self.loaded.version.id} has no "
+                f'"{shown(digits[:80])}": take an item_id or image_id from a search\'s answer'
+            )
+        return self.loaded.index.vector(position), int(self.product_codes[position])
+
+    def nearest_products(
+        self,
+        vectors: Floats,
+        k: int,
+        allowed: Mask | None = None,
+        *,
+        product_by: ProductBy = "best",
+        holding: Sequence[Collection[str]] = (),
+        hidden: Collection[int] = (),
+    ) -> list[tuple[Match, ...]]:
+        """The k products most alike to each query, each shown by its best photo.
+
+        Products that hold the very bytes of a photo that was asked with come first, in the order of their item_ids,
+        shown by that photo; then the others, most alike first.
+
+        Args:
+            vectors: float32 (Q, D).
+            allowed: the photos that may be found, see `allowed`; products without any are no answers.
+            product_by: a product's similarity is that of its best photo, or of the mean of its photos.
+            holding: per query, the SHA-256s of its photos; nothing where no query is of photos.
+            hidden: numbers of products that are not shown.
+        """
+        photos, products, wanted = self.loaded.index, self.products, k + len(hidden)
+        if product_by == "mean":
+            rankings = by_mean(self.product_means, photos, products, vectors, wanted, allowed)
+        else:
+            rankings = by_best_photo(photos, products, vectors, wanted, allowed)
+        answers = []
+        for row, ranking in enumerate(rankings):
+            first = self._holders(vectors[row], holding[row], wanted, allowed, product_by) if holding else []
+            left_out = {place.product for place in first} | set(hidden)
+            places = [place for place in first if place.product not in hidden]
+            places += [place for place in ranking if place.product not in left_out]
+            answers.append(self.matches(places[:k]))
+        return answers
+
+    def matches(self, places: Sequence[Place]) -> tuple[Match, ...]:
+        """A ranking with the catalog's items."""
+        return tuple(
+            Match(item=self.loaded.items.item(place.position), similarity=place.similarity, rank=rank)
+            for rank, place in enumerate(places, start=1)
+        )
+
+    def _holders(
+        self, vector: Floats, hashes: Collection[str], most: int, allowed: Mask | None, product_by: ProductBy
+    ) -> list[Place]:
+        """Products with a photo of such bytes, in the order of their item_ids, at most so many."""
+        positions = np.concatenate([np.zeros(0, np.int64), *(self.contents.positions(sha256) for sha256 in hashes)])
+        if allowed is not None:
+            positions = positions[allowed[positions]]
+        item_ids = self.loaded.items.table["item_id"]
+        codes, first = np.unique(self.product_codes[positions], return_index=True)
+        named = {item_ids[position].as_py(): code for code, position in zip(codes, positions[first], strict=True)}
+        places = []
+        for _, product in sorted(named.items())[:most]:
+            position = best_photo(self.loaded.index, positions[self.product_codes[positions] == product], vector)
+            of_mean = product_by == "mean"
+            compared = self._mean_of(int(product), allowed) if of_mean else self.loaded.index.vector(position)
+            similarity = float(np.clip(compared @ vector, -1.0, 1.0))
+            places.append(Place(product=int(product), position=position, similarity=similarity))
+        return places
+
+    def _mean_of(self, product: int, allowed: Mask | None = None) -> Floats:
+        """The mean of a product's photos that count, float32 (D,)."""
+        members = self.products.members(product)
+        counted = members if allowed is None else members[allowed[members]]
+        vector: Floats = mean_vector(vectors_at(self.loaded.index, counted), self.widths)[0]
+        return vector

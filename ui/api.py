@@ -10,7 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 
 from catalog.errors import BadImage, LookalikeError, UsageError
-from search.service import SearchService
+from search.batch import name_together
+from search.config import ProductBy
+from search.service import MOST_PHOTOS, SearchService
 from ui.answers import Answer, answer
 from ui.gate import Gate
 from ui.media import WIDTHS, Thumbnails
@@ -47,18 +49,40 @@ def routes(
         "/api/search",
         response_model=Answer,
         responses={413: _PROBLEM, 422: _PROBLEM, 503: _PROBLEM},
-        summary="The products that look most like a photo",
+        summary="The products that look most like a photo, or like several photos of one thing",
     )
     async def search(
-        photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, at most 20 MB")],
+        photo: Annotated[
+            list[UploadFile],
+            File(
+                default_factory=list,
+                description=f"JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF; up to {MOST_PHOTOS} photos of one thing are one "
+                "query, all together at most 20 MB; none is needed where something is liked",
+            ),
+        ],
+        liked: Annotated[
+            list[str], Form(default_factory=list, description="more like these: item_ids or image_ids of the catalog")
+        ],
+        disliked: Annotated[
+            list[str], Form(default_factory=list, description="less like these, which are not shown themselves")
+        ],
         k: Annotated[int, Form(ge=1, le=MAX_K, description="how many products at most")] = DEFAULT_K,
         where: Annotated[
             str, Form(description='a condition on the columns, such as price < 20 and "red" in tags')
         ] = "",
+        product_by: Annotated[
+            ProductBy, Form(description="a product is as similar as its best photo, or as the mean of its photos")
+        ] = "best",
     ) -> Answer:
-        data = await photo.read()
-        name = photo.filename or "upload"
-        return answer(await searches.run(lambda: service.search(data, k=k, name=name, where=where)))
+        photos = [await file.read() for file in photo]
+        name = name_together(photo[0].filename or "upload", len(photo)) if photo else "liked products"
+        return answer(
+            await searches.run(
+                lambda: service.search(
+                    photos, k=k, name=name, where=where, product_by=product_by, liked=liked, disliked=disliked
+                )
+            )
+        )
 
     @router.get("/media/{image_id}", responses={404: _PROBLEM}, summary="The picture of a catalog photo, as WebP")
     async def media(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -52,8 +54,8 @@ def queries(tmp_path: Path) -> Path:
     return folder
 
 
-def ask(store: Store, queries: Path, output: Path | str, k: int = 3, where: str = "") -> tuple[str, int]:
-    config = SearchConfig(queries=(queries,), store=store.root, k=k, where=where, output=str(output), device="cpu")
+def ask(store: Store, queries: Path, output: Path | str, k: int = 3, **settings: Any) -> tuple[str, int]:
+    config = SearchConfig(queries=(queries,), store=store.root, k=k, output=str(output), device="cpu", **settings)
     summary = search_batch(config)
     return str(summary), summary.exit_code
 
@@ -106,6 +108,49 @@ def test_only_products_that_meet_the_condition_are_written(store: Store, queries
     assert "among the 0 photos" in told
 
 
+def test_photos_of_one_thing_are_one_query(store: Store, tmp_path: Path) -> None:
+    """Two photos of the catalog and a broken one: the two come first, and the broken one is named."""
+    folder = tmp_path / "mug"
+    folder.mkdir()
+    for number in (9, 4):
+        draw_photo(number).save(folder / f"{number}.png")
+    (folder / "broken.jpg").write_bytes(b"nothing")
+
+    def ask_together(*queries: Path) -> tuple[list[dict[str, str]], str, int]:
+        output = tmp_path / "out.csv"
+        config = SearchConfig(queries=queries, together=True, store=store.root, k=5, output=str(output), device="cpu")
+        summary = search_batch(config)
+        with output.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file)), str(summary), summary.exit_code
+
+    rows, told, code = ask_together(folder)
+    assert [row["query"] for row in rows] == [str(folder)] * 5
+    assert {row["item_id"] for row in rows[:2]} == {"p4", "p9"}
+    assert told.startswith("1 queries answered") and "not read: broken.jpg" in told and code == 3
+    again, _, code = ask_together(folder / "9.png", folder / "4.png")
+    assert [row["query"] for row in again] == [f"{folder / '9.png'} + 1 more"] * 5 and code == 0
+    assert [(row["item_id"], row["similarity"]) for row in again] == [
+        (row["item_id"], row["similarity"]) for row in rows
+    ]
+    rows, told, code = ask_together(folder / "broken.jpg")
+    assert rows == [] and code == 1
+
+
+def test_liked_and_disliked_move_every_query(store: Store, queries: Path, tmp_path: Path) -> None:
+    def similarities(**changes: Any) -> dict[tuple[str, str], float]:
+        output = tmp_path / "out.csv"
+        config = SearchConfig(queries=(queries / "deep",), store=store.root, k=40, output=str(output), device="cpu")
+        search_batch(replace(config, **changes))
+        with output.open(newline="", encoding="utf-8") as file:
+            return {(row["query"], row["item_id"]): float(row["similarity"]) for row in csv.DictReader(file)}
+
+    before, after = similarities(), similarities(liked=("p30",), disliked=("p31", "p32"))
+    assert len(before) == 17 * 40 and len(after) == 17 * 38
+    assert not {item for _, item in after} & {"p31", "p32"}
+    assert all(after[query, "p30"] > before[query, "p30"] for query, _ in after)
+    assert similarities(product_by="mean").keys() == before.keys()
+
+
 def test_wrong_questions_write_nothing(store: Store, queries: Path, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     for changes, told in (
@@ -115,6 +160,7 @@ def test_wrong_questions_write_nothing(store: Store, queries: Path, tmp_path: Pa
         ({"output": tmp_path / "nowhere" / "out.csv"}, "folder that exists"),
         ({"k": 0}, "k must lie in"),
         ({"where": "prise < 3"}, "where must name columns"),
+        ({"liked": ("p99",)}, 'has no "p99"'),
     ):
         with pytest.raises(UsageError, match=told):
             ask(store, **{"queries": queries, "output": tmp_path / "out.csv", **changes})  # type: ignore[arg-type]

@@ -97,8 +97,38 @@ def test_a_wrong_k_is_refused_by_name(client: httpx.Client, photo: bytes, k: str
     assert check_problem(send(client, photo, k=k), 422, "invalid-request").startswith("k: ")
 
 
-def test_a_missing_photo_is_refused_by_name(client: httpx.Client) -> None:
-    assert check_problem(client.post("/api/search", data={"k": 3}), 422, "invalid-request").startswith("photo: ")
+def test_a_missing_photo_is_refused(client: httpx.Client) -> None:
+    told = check_problem(client.post("/api/search", data={"k": 3}), 422, "usage")
+    assert told == "a search needs a photo or a liked product; received neither: send one"
+
+
+def send_all(client: httpx.Client, photos: list[bytes], **form: object) -> httpx.Response:
+    """POST /api/search with several photos."""
+    return client.post("/api/search", files=[("photo", (f"{n}.png", data)) for n, data in enumerate(photos)], data=form)
+
+
+def test_several_photos_are_one_query(client: httpx.Client, photo: bytes, service: SearchService) -> None:
+    other = service.photo_path(service.search(photo, k=24).matches[-1].item.image_id).read_bytes()
+    answer = send_all(client, [photo, other], k=3, product_by="mean").json()
+    assert answer["query"] == "0.png + 1 more" and len(answer["matches"]) == 3
+    expected = service.search([photo, other], k=3, product_by="mean").matches
+    assert [match["item_id"] for match in answer["matches"]] == [match.item.item_id for match in expected]
+    assert check_problem(send_all(client, [photo, b"text", other]), 422, "unsupported-format").startswith(
+        "photo 2 of 3"
+    )
+    assert "at most 16 photos" in check_problem(send_all(client, [photo] * 17), 422, "usage")
+    check_problem(send(client, photo, product_by="worst"), 422, "invalid-request")
+
+
+def test_more_like_these_less_like_those(client: httpx.Client, photo: bytes) -> None:
+    first, second = send(client, photo, k=2).json()["matches"]
+    found = send(client, photo, k=50, liked=[first["item_id"]], disliked=[second["image_id"], "07.jpg"]).json()[
+        "matches"
+    ]
+    assert len(found) == 22 and not {match["item_id"] for match in found} & {second["item_id"], "07.jpg"}
+    liked = client.post("/api/search", data={"liked": [second["item_id"]], "k": 1}).json()
+    assert liked["query"] == "liked products" and liked["matches"][0]["item_id"] == second["item_id"]
+    assert 'has no "mug"' in check_problem(send(client, photo, liked="mug"), 422, "usage")
 
 
 def test_media_is_sized_cached_and_by_id_only(client: httpx.Client, photo: bytes) -> None:
