@@ -132,12 +132,6 @@ class Manifest:
             for path, sha256 in zip(columns["path"], columns["sha256"], strict=True)
         ]
 
-    def codes(self, column: str) -> npt.NDArray[np.int64]:
-        """A number for each row's value in a column, from 0, int64 (N,): the same for rows of the same value."""
-        encoded = self.table[column].combine_chunks().dictionary_encode()
-        codes: npt.NDArray[np.int64] = np.from_dlpack(encoded.indices).astype(np.int64)
-        return codes
-
     @cached_property
     def product_count(self) -> int:
         """How many different products there are."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from catalog.errors import VersionError
@@ -14,6 +15,7 @@ from catalog.store import Store
 from index.config import IndexConfig
 from index.embedding import embed_catalog
 from index.encoders import EncoderFiles, chosen_encoder, held_encoder
+from index.fit_verdicts import verdicts_for
 from index.gate import FEWEST, measure_quality, refuse_if_worse
 from index.publish import publish
 from index.versions import IndexVersion, current_id, prune, read_version
@@ -65,8 +67,10 @@ def build_version(config: IndexConfig) -> IndexSummary:
         manifest = Manifest.read(store.manifest_file)
         encoder = chosen_encoder(store, config)
         catalog = embed_catalog(store, manifest, encoder, config.device)
-        quality, verdict = _measured(store, manifest, encoder, config)
-        version = publish(store, catalog.items, catalog.embeddings, encoder, quality)
+        in_use = _version_in_use(store)
+        quality, verdict = _measured(store, manifest, encoder, in_use, config)
+        verdicts = verdicts_for(catalog, Path(store.read_catalog()["root"]), encoder, in_use)
+        version = publish(store, catalog.items, catalog.embeddings, encoder, quality, verdicts)
         removed = prune(store, config.keep)
     return IndexSummary(
         version=version,
@@ -80,10 +84,13 @@ def build_version(config: IndexConfig) -> IndexSummary:
 
 
 def _measured(
-    store: Store, manifest: Manifest, encoder: EncoderFiles, config: IndexConfig
+    store: Store, manifest: Manifest, encoder: EncoderFiles, version: IndexVersion | None, config: IndexConfig
 ) -> tuple[Mapping[str, Any], str]:
-    """What is recorded of the encoder's quality, and what people are told; refuses one that is measurably worse."""
-    version = _version_in_use(store)
+    """What is recorded of the encoder's quality, and what people are told; refuses one that is measurably worse.
+
+    Args:
+        version: the one in use, if there is one.
+    """
     if version is not None and version.encoder_sha256 == encoder.sha256:
         return version.quality, ""
     in_use = None

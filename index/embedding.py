@@ -37,6 +37,7 @@ class EmbeddedCatalog:
     Attributes:
         items: row i describes the photo of vector i.
         embeddings: their vectors.
+        embedder: what made them.
         embedded: photos, distinct in content, encoded now.
         reused: those whose vectors were there already.
         unreadable: rows of the manifest whose photos are gone or damaged since the scan, and are left out.
@@ -44,6 +45,7 @@ class EmbeddedCatalog:
 
     items: Manifest
     embeddings: Embeddings
+    embedder: Embedder
     embedded: int
     reused: int
     unreadable: int
@@ -68,6 +70,7 @@ def embed_catalog(store: Store, manifest: Manifest, encoder: EncoderFiles, devic
     return EmbeddedCatalog(
         items=items,
         embeddings=Embeddings(items.image_ids, vectors, embedder.blocks),
+        embedder=embedder,
         embedded=embedded,
         reused=len({keys[row] for row in rows}) - embedded,
         unreadable=len(manifest) - len(rows),

@@ -25,10 +25,15 @@ from catalog.manifest import CatalogPhoto, Manifest
 from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path
 from catalog.progress import progress
-from index.blocks import COLOUR_GRID, DEFAULT_COLOUR
+from index.colour_weights import COLOUR_GRID, DEFAULT_COLOUR
 from index.embedder import Embedder, Pixels
+from index.embedding import EmbeddedCatalog
+from index.encoders import EncoderFiles
+from index.groups import Groups
+from index.slight_copies import SLIGHT, STRONG, Alter, embed_copies
 from index.vectors import Blocks, Embeddings, Floats, Ids, block_products
 from index.verdicts import Thresholds, Verdicts
+from index.versions import IndexVersion
 from training.evaluation.alterations import FAMILIES, alter
 from training.evaluation.label_free import sample_by_content
 
@@ -40,6 +45,8 @@ FEWEST_SIBLINGS = 40
 """With fewer photos that have another of their product, altered copies stand in for these."""
 ERRORS = {"same_photo": 0.01, "same_product": 0.05, "similar": 0.01}
 """How often at most the verdict may be given to the nearest other photo, to that of another product, to any photo."""
+KEPT_WITHIN = 0.2
+"""Thresholds are fitted anew when the catalog has grown or shrunk by more than this part."""
 DRAWN = 20
 """Photos drawn for each one asked for, to see how similar unrelated ones are."""
 ROWS = 65_536
@@ -82,7 +89,7 @@ def fit_verdicts(items: Manifest, embeddings: Embeddings, root: Path, embedder: 
     Returns:
         None where there are too few photos or products to tell.
     """
-    products, contents = items.codes("item_id"), items.codes("sha256")
+    products, contents = (Groups.of_equal(items.table[column]).codes for column in ("item_id", "sha256"))
     photos = items.distinct_photos(root)
     compared = sample_by_content(photos, COMPARED)
     if len(compared) < FEWEST or products.max() + 1 < FEWEST:
@@ -90,7 +97,7 @@ def fit_verdicts(items: Manifest, embeddings: Embeddings, root: Path, embedder: 
     siblings = _with_siblings(products, contents)
     stand_in = len(siblings) < FEWEST_SIBLINGS
     alterations: Sequence[Alter] = (*SLIGHT, *STRONG) if stand_in else SLIGHT
-    readable, copies = _embed_copies(compared[:COPIED], alterations, embedder)
+    readable, copies = embed_copies(compared[:COPIED], alterations, embedder)
     if len(readable) < FEWEST:
         return None
     row_of = {photo.sha256: row for row, photo in zip(items.first_rows, photos, strict=True)}
@@ -119,62 +126,30 @@ def fit_verdicts(items: Manifest, embeddings: Embeddings, root: Path, embedder: 
     )
 
 
-Alter = Callable[[Image.Image, str], Image.Image]
-"""An altered copy of an RGB photo, given its SHA-256."""
+def verdicts_for(
+    catalog: EmbeddedCatalog, root: Path, encoder: EncoderFiles, version: IndexVersion | None
+) -> Mapping[str, Any]:
+    """The verdicts of a new version, as they stand in version.json; empty where there are too few photos to tell.
 
+    Those of the version in use go on where its vectors are of the same encoder and colours, and the catalog is of about
+    the same size.
 
-def _half(photo: Image.Image, _: str) -> Image.Image:
-    return photo.resize((max(8, photo.width // 2), max(8, photo.height // 2)), Image.Resampling.BILINEAR)
-
-
-def _recompressed(photo: Image.Image, _: str) -> Image.Image:
-    buffer = io.BytesIO()
-    photo.save(buffer, "JPEG", quality=60)
-    return Image.open(buffer, formats=("JPEG",)).convert("RGB")
-
-
-def _trimmed(photo: Image.Image, _: str) -> Image.Image:
-    across, down = photo.width * 0.04, photo.height * 0.04
-    return photo.resize(photo.size, Image.Resampling.BICUBIC, box=(across, down, photo.width - across, photo.height))
-
-
-SLIGHT: tuple[Alter, ...] = (_half, _recompressed, _trimmed)
-STRONG: tuple[Alter, ...] = tuple(
-    lambda photo, sha256, family=family: alter(photo, family, sha256)  # type: ignore[misc]
-    for family in FAMILIES
-    if family in ("perspective", "shadow", "background")
-)
-"""What another photo of a product may be like: another angle, light or table."""
+    Args:
+        version: the one in use, if there is one.
+    """
+    if version is not None and version.verdicts and version.encoder_sha256 == encoder.sha256:
+        fitted = Verdicts.from_json(version.verdicts)
+        alike = abs(len(catalog.items) - fitted.photos) <= KEPT_WITHIN * fitted.photos
+        if alike and version.blocks == catalog.embeddings.blocks:
+            return version.verdicts
+    found = fit_verdicts(catalog.items, catalog.embeddings, root, catalog.embedder)
+    return found.to_json() if found else {}
 
 
 def _with_siblings(products: Ids, contents: Ids) -> Ids:
     """Rows whose product has a photo of another content."""
     distinct = np.unique(np.stack([products, contents], axis=1), axis=0)
     return np.flatnonzero(np.bincount(distinct[:, 0])[products] > 1)
-
-
-def _embed_copies(
-    photos: Sequence[CatalogPhoto], alterations: Sequence[Alter], embedder: Embedder
-) -> tuple[list[CatalogPhoto], Floats]:
-    """The photos that can be read, and their copies' vectors, (P, alterations, D)."""
-
-    def copies(photo: CatalogPhoto) -> list[Pixels] | None:
-        try:
-            data = read_photo(catalog_photo_path(photo.root, photo.path))
-            image = decode_photo(data, fit=embedder.decode_size).image
-        except BadImage:
-            return None
-        return [embedder.prepare(change(image, photo.sha256)) for change in alterations]
-
-    readable, vectors = [], []
-    made = map_in_order(copies, photos, workers=default_workers())
-    shown = progress(made, total=len(photos), description="fitting the verdicts")
-    for photo, pixels in zip(photos, shown, strict=True):
-        if pixels is not None:
-            readable.append(photo)
-            vectors.append(embedder.embed(pixels))
-    shape = (0, len(alterations), embedder.dimension)
-    return readable, np.stack(vectors) if vectors else np.zeros(shape, np.float32)
 
 
 def _weighed(products: Floats) -> Similarities:

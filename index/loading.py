@@ -12,7 +12,8 @@ import numpy as np
 from catalog.errors import StoreError, VersionError
 from catalog.manifest import Manifest
 from catalog.store import Store
-from index.blocks import DEFAULT_COLOUR, weigh
+from index.blocks import weigh
+from index.colour_weights import DEFAULT_COLOUR
 from index.embedder import Embedder, open_embedder
 from index.faiss_index import FlatIndex
 from index.probe import LEAST_COSINE, probe_picture

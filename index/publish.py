@@ -22,7 +22,8 @@ from catalog import atomic
 from catalog.errors import LookalikeError
 from catalog.manifest import Manifest
 from catalog.store import Store
-from index.blocks import DEFAULT_COLOUR, weigh
+from index.blocks import weigh
+from index.colour_weights import DEFAULT_COLOUR
 from index.embedder import open_embedder
 from index.encoders import EncoderFiles
 from index.faiss_index import FlatIndex
@@ -54,12 +55,14 @@ def publish(
     embeddings: Embeddings,
     encoder: EncoderFiles,
     quality: Mapping[str, Any] | None = None,
+    verdicts: Mapping[str, Any] | None = None,
 ) -> IndexVersion:
     """Make a new version and put it into use. To be called under the store's lock.
 
     Args:
         items: row i describes the photo of vector i.
         quality: what was measured of the encoder, for the record.
+        verdicts: what similarities mean, see index/verdicts.py.
 
     Raises:
         LookalikeError: the disk is full or fails; the version in use stays.
@@ -72,7 +75,12 @@ def publish(
     try:
         with _temporary_folder(store, number) as folder:
             description = _write_files(folder, items, embeddings, encoder, store.read_catalog()["root"])
-            version = replace(description, id=f"{number:04d}-{_short_hash(description)}", quality=dict(quality or {}))
+            version = replace(
+                description,
+                id=f"{number:04d}-{_short_hash(description)}",
+                quality=dict(quality or {}),
+                verdicts=dict(verdicts or {}),
+            )
             atomic.write_json(folder / DESCRIPTION_FILE, version.to_json())
             atomic.fsync_folder(folder)
             load_version(folder, "cpu")

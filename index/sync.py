@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from catalog.manifest import Manifest
 from catalog.scan import ScanSummary, scan_again
@@ -12,6 +13,7 @@ from index.changes import CatalogChanges, changes_between
 from index.config import SyncConfig
 from index.embedding import embed_catalog
 from index.encoders import held_encoder
+from index.fit_verdicts import verdicts_for
 from index.loading import check_files
 from index.publish import publish
 from index.versions import ITEMS_FILE, IndexVersion, current_id, prune, read_version
@@ -78,7 +80,8 @@ def sync(config: SyncConfig) -> SyncSummary:
             or version.blocks != catalog.embeddings.blocks  # made by a release with another colour descriptor
         )
         if published:
-            version = publish(store, catalog.items, catalog.embeddings, encoder, version.quality)
+            verdicts = verdicts_for(catalog, Path(store.read_catalog()["root"]), encoder, version)
+            version = publish(store, catalog.items, catalog.embeddings, encoder, version.quality, verdicts)
             prune(store, config.keep)
     return SyncSummary(
         scanned=scanned,

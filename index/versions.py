@@ -79,6 +79,8 @@ class IndexVersion:
     """The vector of the probe picture (index/probe.py): shows that the encoder still does what it did."""
     quality: Mapping[str, Any] = field(default_factory=dict)
     """What the gate measured of the encoder (index/gate.py), and which layer was chosen; empty where nothing was."""
+    verdicts: Mapping[str, Any] = field(default_factory=dict)
+    """What similarities mean on this catalog (index/verdicts.py); empty where it was too small to tell."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for version.json."""

@@ -20,12 +20,13 @@ from catalog.parallel import default_workers, map_in_order
 from catalog.paths import path_to_text, shown
 from catalog.progress import progress
 from index.batches import batches
+from index.colour_weights import DEFAULT_COLOUR, colour_weight
 from index.embedder import Embedder, Pixels
 from index.vectors import Floats, Mask
 from search.config import ProductBy, SearchConfig
 from search.refinement import Refinement
 from search.results import SearchResult
-from search.service import SearchService, check_k
+from search.service import SearchService, check_k, close
 from search.snapshot import Snapshot
 from search.writers import open_writer
 
@@ -60,6 +61,10 @@ class Asking:
     allowed: Mask | None = None
     """The photos that may be found, see `Snapshot.allowed`."""
     product_by: ProductBy = "best"
+    colour: float = DEFAULT_COLOUR
+    """Weight of the colour block."""
+    close_only: bool = False
+    """Leave out what is no close match."""
     refinement: Refinement | None = None
     """What was liked and disliked."""
 
@@ -112,7 +117,14 @@ def search_batch(config: SearchConfig) -> BatchSummary:
     snapshot = SearchService.open(config.store, device=config.device).pin()
     allowed = snapshot.allowed(config.where)
     refinement = Refinement.of(snapshot, config.liked, config.disliked)
-    asking = Asking(k=config.k, allowed=allowed, product_by=config.product_by, refinement=refinement)
+    asking = Asking(
+        k=config.k,
+        allowed=allowed,
+        product_by=config.product_by,
+        colour=colour_weight(config.colour),
+        close_only=config.close_only,
+        refinement=refinement,
+    )
     if config.together:
         answers = answer_together(queries, _name_together(config.queries, queries), snapshot, asking, unreadable)
     else:
@@ -225,14 +237,18 @@ def _answers(
     begun: float,
 ) -> list[SearchResult]:
     """Answers to the queries of a batch: their names, vectors (Q, D) and the SHA-256s of their photos."""
+    moved = asking.refinement.moved(vectors) if asking.refinement else vectors
     found = snapshot.nearest_products(
-        asking.refinement.moved(vectors) if asking.refinement else vectors,
+        snapshot.weighed(moved, asking.colour),
         asking.k,
         asking.allowed,
         product_by=asking.product_by,
         holding=holding,
         hidden=asking.refinement.hidden if asking.refinement else (),
+        thresholds=snapshot.thresholds(asking.colour),
     )
+    if asking.close_only:
+        found = [close(matches) for matches in found]
     seconds = (time.perf_counter() - begun) / len(names)
     return [
         SearchResult(query=name, matches=matches, version=snapshot.loaded.version.id, seconds=seconds)

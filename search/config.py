@@ -10,6 +10,7 @@ import tyro
 
 from catalog.errors import UsageError
 from catalog.store import DEFAULT_STORE
+from index.colour_weights import DEFAULT_COLOUR, ColourChoice, colour_weight
 from training.config import Device, require
 
 ProductBy = Literal["best", "mean"]
@@ -30,6 +31,10 @@ class SearchConfig:
     """All photos given show one thing and are one query: the mean of their vectors."""
     product_by: ProductBy = "best"
     """A product is as similar as its best photo ("best"), or as the mean of its photos ("mean")."""
+    colour: ColourChoice = DEFAULT_COLOUR
+    """How much colours count: 0 … 1, or same-design (not at all) or same-colour (most)."""
+    close_only: bool = False
+    """Leave out what is no close match by the thresholds fitted on the catalog, even if fewer than -k are left."""
     liked: tuple[str, ...] = ()
     """More like these products of the catalog, by item_id or image_id."""
     disliked: tuple[str, ...] = ()
@@ -44,6 +49,7 @@ class SearchConfig:
     def __post_init__(self) -> None:
         if not self.queries:
             raise UsageError("search needs a query: give a photo, several, or a folder of photos")
+        colour_weight(self.colour)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,8 @@ class RelatedConfig:
     """Other products per product."""
     product_by: ProductBy = "best"
     """Two products are as similar as their two most similar photos ("best"), or the means of their photos ("mean")."""
+    colour: ColourChoice = DEFAULT_COLOUR
+    """How much colours count: 0 … 1, or same-design (not at all) or same-colour (most)."""
     duplicate_similarity: float = 0.995
     """A product this similar is a duplicate and left out, and so is one with a photo of the same bytes."""
     where: str = ""
@@ -68,6 +76,7 @@ class RelatedConfig:
     def __post_init__(self) -> None:
         require(self.k >= 1, "-k must be at least 1", self.k, "try 10")
         require(self.output != "", "--output must name a file", '""', "for example related.csv")
+        colour_weight(self.colour)
         require(
             0 < self.duplicate_similarity <= 1,
             "--duplicate-similarity must lie above 0 and be at most 1",

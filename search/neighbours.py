@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from index.colour_weights import DEFAULT_COLOUR
 from index.groups import Groups
 from index.query import Vectors, vectors_at
 from index.vectors import Floats, Ids, Mask
@@ -62,8 +63,10 @@ class NearestOthers:
         product_by: ProductBy,
         duplicate_similarity: float,
         allowed: Mask | None = None,
+        colour: float = DEFAULT_COLOUR,
     ) -> None:
-        """`allowed`: bool (N,), the photos that may be found; None for all."""
+        """`allowed`: bool (N,), the photos that may be found; None for all. `colour`: weight of the colour block."""
+        self._snapshot, self._colour = snapshot, colour
         self._k, self._duplicate_similarity, self._allowed = k, duplicate_similarity, allowed
         self._products = snapshot.products
         self._contents = Groups.of_equal(snapshot.loaded.items.table["sha256"])
@@ -95,7 +98,7 @@ class NearestOthers:
     def _places(self, product: int, others: _Ranking) -> list[Place]:
         positions = others.found
         if self._by_mean:
-            vector = self._vectors.vector(product)
+            vector = self._snapshot.weighed(self._vectors.vector(product)[None], self._colour)[0]
             photos = [self._products.members(int(other)) for other in others.products]
             positions = np.array([best_photo(self._photos, members, vector, self._allowed) for members in photos])
         return [
@@ -111,7 +114,8 @@ class NearestOthers:
         rows, found, similarities, unseen = [], [], [], []
         for first in range(0, len(units), QUERIES):
             part = slice(first, first + QUERIES)
-            neighbours = self._vectors.search(vectors_at(self._vectors, units[part]), fetch, self._allowed)
+            queries = self._snapshot.weighed(vectors_at(self._vectors, units[part]), self._colour)
+            neighbours = self._vectors.search(queries, fetch, self._allowed)
             valid = np.arange(neighbours.positions.shape[1]) < neighbours.counts[:, None]
             rows.append(np.repeat(row_of[part], neighbours.counts))
             found.append(neighbours.positions[valid])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalog.progress import progress
+from index.colour_weights import colour_weight
 from search.config import RelatedConfig
 from search.neighbours import QUERIES, NearestOthers
 from search.results import SearchResult
@@ -80,6 +81,7 @@ def related_products(snapshot: Snapshot, config: RelatedConfig) -> Iterator[Sear
         product_by=config.product_by,
         duplicate_similarity=config.duplicate_similarity,
         allowed=snapshot.allowed(config.where),
+        colour=colour_weight(config.colour),
     )
     item_ids, photos = snapshot.loaded.items.table["item_id"], snapshot.products
     for first in range(0, len(photos), QUERIES):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.manifest import CatalogItem
+from index.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +17,13 @@ class Match:
         similarity: inner product with that photo's vector, or with the mean of the product's photos where that was
             asked for, in [-1, 1]; higher is more alike.
         rank: 1 for the best.
+        verdict: what the similarity means on this catalog (index/verdicts.py); None where that is not known.
     """
 
     item: CatalogItem
     similarity: float
     rank: int
+    verdict: Verdict | None = None
 
     def __post_init__(self) -> None:
         if self.rank < 1 or not -1.0 <= self.similarity <= 1.0:

@@ -15,6 +15,7 @@ from catalog.image import decode_upload
 from catalog.manifest import CatalogItem
 from catalog.paths import catalog_photo_path
 from catalog.store import Store
+from index.colour_weights import DEFAULT_COLOUR, ColourChoice, colour_weight
 from index.embedder import Pixels
 from index.loading import load_current, load_version
 from index.versions import IndexVersion, current_id
@@ -79,6 +80,8 @@ class SearchService:
         name: str = "upload",
         where: str = "",
         product_by: ProductBy = "best",
+        colour: ColourChoice = DEFAULT_COLOUR,
+        close_only: bool = False,
         liked: Sequence[str | int] = (),
         disliked: Sequence[str | int] = (),
     ) -> SearchResult:
@@ -91,6 +94,8 @@ class SearchService:
             name: what to call the query in the answer.
             where: a condition on the catalog's columns that answers must meet, see catalog/where.py; empty: none.
             product_by: a product is as similar as its best photo ("best"), or as the mean of its photos ("mean").
+            colour: how much colours count, 0 … 1, or "same-design" or "same-colour".
+            close_only: leave out what is no close match; there may be fewer than k then, or none.
             liked, disliked: products or photos of the catalog (item_id or image_id) that move the query towards them
                 and away from them, see `index.query.rocchio`. Disliked products are not shown.
 
@@ -108,28 +113,41 @@ class SearchService:
         refinement = Refinement.of(snapshot, liked, disliked)
         prepared = [self._prepared(snapshot, photo, place, len(given)) for place, photo in enumerate(given, start=1)]
         query = refinement.moved(snapshot.one_query(snapshot.encode(prepared) if prepared else None))
+        weight = colour_weight(colour)
         (matches,) = snapshot.nearest_products(
-            query,
+            snapshot.weighed(query, weight),
             k,
             allowed,
             product_by=product_by,
             holding=[{hashlib.sha256(photo).hexdigest() for photo in given}],
             hidden=refinement.hidden,
+            thresholds=snapshot.thresholds(weight),
         )
-        return _result(name, matches, snapshot, begun)
+        return _result(name, close(matches) if close_only else matches, snapshot, begun)
 
-    def search_catalog_photo(self, image_id: int, *, k: int = 12) -> SearchResult:
+    def search_catalog_photo(
+        self, image_id: int, *, k: int = 12, colour: ColourChoice = DEFAULT_COLOUR
+    ) -> SearchResult:
         """The k products that look most like a photo of the catalog, itself among them.
 
+        Args:
+            colour: how much colours count, 0 … 1, or "same-design" or "same-colour".
+
         Raises:
-            UsageError: the version in use has no such photo, or k is out of range.
+            UsageError: the version in use has no such photo, or k or the colour's weight is out of range.
         """
         check_k(k)
         begun = time.perf_counter()
         snapshot = self._snapshot
         position = _position(snapshot, image_id)
         item = snapshot.loaded.items.item(position)
-        (matches,) = snapshot.nearest_products(snapshot.loaded.index.vector(position)[None], k, holding=[{item.sha256}])
+        weight = colour_weight(colour)
+        (matches,) = snapshot.nearest_products(
+            snapshot.weighed(snapshot.loaded.index.vector(position)[None], weight),
+            k,
+            holding=[{item.sha256}],
+            thresholds=snapshot.thresholds(weight),
+        )
         return _result(item.item_id, matches, snapshot, begun)
 
     def photo(self, image_id: int) -> CatalogItem:
@@ -169,6 +187,11 @@ class SearchService:
             if count == 1:
                 raise
             raise BadImage(error.code, f"photo {place} of {count}: {error.reason}") from None
+
+
+def close(matches: tuple[Match, ...]) -> tuple[Match, ...]:
+    """Those that are some match: all but those with the verdict "no close match"."""
+    return tuple(match for match in matches if match.verdict != "no close match")
 
 
 def check_k(k: int) -> None:

@@ -11,12 +11,14 @@ import numpy as np
 from catalog.errors import UsageError
 from catalog.paths import shown
 from catalog.where import rows_where
+from index.blocks import weigh
 from index.embedder import Pixels
 from index.groups import Groups
 from index.loading import LoadedVersion
 from index.product_means import ProductMeans
 from index.query import mean_vector, vectors_at
 from index.vectors import Floats, Ids, Mask
+from index.verdicts import Thresholds, Verdicts
 from search.config import ProductBy
 from search.contents import Contents
 from search.ranking import Place, best_photo, by_best_photo, by_mean
@@ -62,6 +64,12 @@ class Snapshot:
         first = self.products.order[self.products.starts[:-1]].tolist()
         return {column[position]: product for product, position in enumerate(first)}
 
+    @cached_property
+    def verdicts(self) -> Verdicts | None:
+        """What similarities mean; None where the catalog was too small to tell."""
+        fitted = self.loaded.version.verdicts
+        return Verdicts.from_json(fitted) if fitted else None
+
     @property
     def widths(self) -> tuple[int, ...]:
         """Of the blocks of a vector, in their order."""
@@ -81,6 +89,14 @@ class Snapshot:
         The only way from pictures to query vectors.
         """
         return self.loaded.embedder.embed(prepared)
+
+    def weighed(self, vectors: Floats, colour: float) -> Floats:
+        """Queries for `nearest_products` from vectors of unit norm by block, float32 (Q, D).
+
+        Args:
+            colour: weight of the colour block, 0 … 1.
+        """
+        return weigh(vectors, self.loaded.version.blocks, colour)
 
     def one_query(self, vectors: Floats | None) -> Floats:
         """Photos of one thing as one query: the mean of their vectors (`encode`), float32 (1, D); zeros without any."""
@@ -119,6 +135,7 @@ class Snapshot:
         product_by: ProductBy = "best",
         holding: Sequence[Collection[str]] = (),
         hidden: Collection[int] = (),
+        thresholds: Thresholds | None = None,
     ) -> list[tuple[Match, ...]]:
         """The k products most alike to each query, each shown by its best photo.
 
@@ -126,11 +143,12 @@ class Snapshot:
         shown by that photo; then the others, most alike first.
 
         Args:
-            vectors: float32 (Q, D).
+            vectors: float32 (Q, D), see `weighed`.
             allowed: the photos that may be found, see `allowed`; products without any are no answers.
             product_by: a product's similarity is that of its best photo, or of the mean of its photos.
             holding: per query, the SHA-256s of its photos; nothing where no query is of photos.
             hidden: numbers of products that are not shown.
+            thresholds: what the similarities mean, see `thresholds`; None: not told.
         """
         photos, products, wanted = self.loaded.index, self.products, k + len(hidden)
         if product_by == "mean":
@@ -143,13 +161,22 @@ class Snapshot:
             left_out = {place.product for place in first} | set(hidden)
             places = [place for place in first if place.product not in hidden]
             places += [place for place in ranking if place.product not in left_out]
-            answers.append(self.matches(places[:k]))
+            answers.append(self.matches(places[:k], thresholds))
         return answers
 
-    def matches(self, places: Sequence[Place]) -> tuple[Match, ...]:
-        """A ranking with the catalog's items."""
+    def thresholds(self, colour: float) -> Thresholds | None:
+        """What similarities mean at a weight of the colour block; None where the catalog was too small to tell."""
+        return self.verdicts.at(colour) if self.verdicts else None
+
+    def matches(self, places: Sequence[Place], thresholds: Thresholds | None = None) -> tuple[Match, ...]:
+        """A ranking with the catalog's items, and what their similarities mean."""
         return tuple(
-            Match(item=self.loaded.items.item(place.position), similarity=place.similarity, rank=rank)
+            Match(
+                item=self.loaded.items.item(place.position),
+                similarity=place.similarity,
+                rank=rank,
+                verdict=thresholds.verdict(place.similarity) if thresholds else None,
+            )
             for rank, place in enumerate(places, start=1)
         )
 

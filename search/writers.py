@@ -28,6 +28,7 @@ ANSWER_COLUMNS: dict[str, pa.DataType] = {
     "item_id": pa.string(),
     "path": pa.string(),
     "similarity": pa.float32(),
+    "verdict": pa.string(),
 }
 """What every row begins with; the catalog's own columns follow."""
 
@@ -79,6 +80,7 @@ def _rows(answer: SearchResult, columns: list[str]) -> Iterator[Row]:
             "item_id": match.item.item_id,
             "path": match.item.path,
             "similarity": round(match.similarity, 6),
+            "verdict": match.verdict,
             **{_column_name(name): match.item.columns[name] for name in columns},
         }
 
@@ -151,5 +153,7 @@ class TableWriter:
         """Print one answer."""
         self._file.write(f"{shown(answer.query)}{os.linesep}")
         for match in answer.matches:
-            self._file.write(f"{match.rank:5d}  {match.similarity:.3f}  {shown(match.item.path)}")
+            self._file.write(
+                f"{match.rank:5d}  {match.similarity:.3f}  {match.verdict or '':14}  {shown(match.item.path)}"
+            )
             self._file.write("\n" if match.item.title == match.item.path else f"  {shown(match.item.title)}\n")

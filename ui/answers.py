@@ -41,6 +41,8 @@ class Match(Product):
     """1 for the most alike."""
     similarity: float
     """In [-1, 1]; higher is more alike."""
+    verdict: str | None
+    """What that means here: same photo, same product, similar, or no close match; null where it is not known."""
 
 
 class Answer(_Answer):
@@ -66,7 +68,7 @@ def answer(result: SearchResult) -> Answer:
         query=result.query,
         seconds=round(result.seconds, 4),
         matches=[
-            Match(**_fields(match.item), rank=match.rank, similarity=round(match.similarity, 6))
+            Match(**_fields(match.item), rank=match.rank, similarity=round(match.similarity, 6), verdict=match.verdict)
             for match in result.matches
         ],
     )

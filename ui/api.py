@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, FastAPI, File, Form, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 
 from catalog.errors import BadImage, LookalikeError, UsageError
+from index.colour_weights import DEFAULT_COLOUR
 from search.batch import name_together
 from search.config import ProductBy
 from search.service import MOST_PHOTOS, SearchService
@@ -70,6 +71,11 @@ def routes(
         where: Annotated[
             str, Form(description='a condition on the columns, such as price < 20 and "red" in tags')
         ] = "",
+        colour: Annotated[
+            float | Literal["same-design", "same-colour"],
+            Form(description="how much colours count: 0 to 1, or same-design (not at all) or same-colour (most)"),
+        ] = DEFAULT_COLOUR,
+        close_only: Annotated[bool, Form(description="leave out what is no close match")] = False,
         product_by: Annotated[
             ProductBy, Form(description="a product is as similar as its best photo, or as the mean of its photos")
         ] = "best",
@@ -79,7 +85,15 @@ def routes(
         return answer(
             await searches.run(
                 lambda: service.search(
-                    photos, k=k, name=name, where=where, product_by=product_by, liked=liked, disliked=disliked
+                    photos,
+                    k=k,
+                    name=name,
+                    where=where,
+                    product_by=product_by,
+                    colour=colour,
+                    close_only=close_only,
+                    liked=liked,
+                    disliked=disliked,
                 )
             )
         )
