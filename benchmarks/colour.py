@@ -76,7 +76,8 @@ def dominant_colours(pixels: Pixels) -> npt.NDArray[np.float64]:
     distance = ((values[..., None, :] - PALETTE) ** 2).sum(axis=-1)
     share = np.exp(-distance / (2 * 12.0**2)) + 1e-9
     share *= (object_weights(values) / share.sum(axis=-1))[..., None]
-    return np.sqrt(share.sum(axis=(0, 1)))
+    histogram: npt.NDArray[np.float64] = np.sqrt(share.sum(axis=(0, 1)))
+    return histogram
 
 
 def _palette(count: int) -> npt.NDArray[np.float64]:

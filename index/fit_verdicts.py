@@ -9,24 +9,17 @@ on every other photo, measured on the rest.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from catalog.errors import BadImage
-from catalog.image import decode_photo, read_photo
-from catalog.manifest import CatalogPhoto, Manifest
-from catalog.parallel import default_workers, map_in_order
-from catalog.paths import catalog_photo_path
-from catalog.progress import progress
+from catalog.manifest import Manifest
 from index.colour_weights import COLOUR_GRID, DEFAULT_COLOUR
-from index.embedder import Embedder, Pixels
+from index.embedder import Embedder
 from index.embedding import EmbeddedCatalog
 from index.encoders import EncoderFiles
 from index.groups import Groups
@@ -34,7 +27,6 @@ from index.slight_copies import SLIGHT, STRONG, Alter, embed_copies
 from index.vectors import Blocks, Embeddings, Floats, Ids, block_products
 from index.verdicts import Thresholds, Verdicts
 from index.versions import IndexVersion
-from training.evaluation.alterations import FAMILIES, alter
 from training.evaluation.label_free import sample_by_content
 
 COPIED, COMPARED = 120, 1_000

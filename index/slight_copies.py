@@ -1,4 +1,4 @@
-"""Copies of photos that differ slightly, as shops and phones make them, and strongly, as another photo of the thing may.
+"""Copies of photos: slightly altered, as shops and phones do, and strongly, as another photo of the thing may be.
 
 `index.fit_verdicts` asks how similar they are to their originals.
 """

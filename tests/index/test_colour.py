@@ -99,6 +99,6 @@ def test_embeddings_need_every_block_at_unit_norm() -> None:
     ids = np.arange(2)
     Embeddings(ids, vectors, BLOCKS)
     with pytest.raises(ValueError, match="every block"):
-        Embeddings(ids, vectors * np.repeat(np.float32([1.4, 0.2]), [5, 3]), BLOCKS)
+        Embeddings(ids, vectors * np.repeat(np.array([1.4, 0.2], np.float32), [5, 3]), BLOCKS)
     with pytest.raises(ValueError, match="as wide as their blocks"):
         Embeddings(ids, vectors, {"projection": 5})
