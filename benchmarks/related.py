@@ -107,7 +107,9 @@ def measure(photos: int, dimension: int, product_by: str, whole: bool) -> dict[s
     before = peak()
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "related.csv"
-        config = RelatedConfig(output=str(output), k=K, product_by="mean" if product_by == "mean" else "best")
+        config = RelatedConfig(
+            output=str(output), k=K, product_by="mean" if product_by == "mean" else "best", colour=0.0
+        )
         begun, cpu = time.monotonic(), time.process_time()
         answers = related_products(snapshot, config)
         if not whole:

@@ -75,13 +75,15 @@ def related_products(snapshot: Snapshot, config: RelatedConfig) -> Iterator[Sear
     Args:
         config: of it, what is related to what; not where it is read from or written to.
     """
+    colour = colour_weight(config.colour)
+    thresholds = snapshot.thresholds(colour)
     nearest = NearestOthers(
         snapshot,
         k=config.k,
         product_by=config.product_by,
         duplicate_similarity=config.duplicate_similarity,
         allowed=snapshot.allowed(config.where),
-        colour=colour_weight(config.colour),
+        colour=colour,
     )
     item_ids, photos = snapshot.loaded.items.table["item_id"], snapshot.products
     for first in range(0, len(photos), QUERIES):
@@ -92,7 +94,7 @@ def related_products(snapshot: Snapshot, config: RelatedConfig) -> Iterator[Sear
         for product, places in zip(products, found, strict=True):
             yield SearchResult(
                 query=item_ids[photos.members(int(product))[0]].as_py(),
-                matches=snapshot.matches(places),
+                matches=snapshot.matches(places, thresholds),
                 version=snapshot.loaded.version.id,
                 seconds=seconds,
             )

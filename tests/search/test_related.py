@@ -45,7 +45,7 @@ def test_nearest_others_equal_brute_force(
     snapshot = catalog.snapshot(loaded)
     allowed = None if least is None else snapshot.allowed(f"image_id >= {least}")
     everything, found_in = catalog.photos_of(), catalog.photos_of(least or 0)
-    nearest = NearestOthers(snapshot, k=k, product_by=by, duplicate_similarity=duplicate, allowed=allowed)
+    nearest = NearestOthers(snapshot, k=k, product_by=by, duplicate_similarity=duplicate, allowed=allowed, colour=0.0)
     names = list(snapshot.product_of)
     for name, places in zip(names, nearest.of(np.arange(len(names))), strict=True):
         own = everything[name]
@@ -79,7 +79,7 @@ def test_more_is_fetched_until_k_are_certain_but_not_without_end(
         (7,),
     )
     snapshot = catalog.snapshot(loaded)
-    nearest = NearestOthers(snapshot, k=4, product_by="best", duplicate_similarity=1.0)
+    nearest = NearestOthers(snapshot, k=4, product_by="best", duplicate_similarity=1.0, colour=0.0)
     (places,) = nearest.of(np.array([7]))
     expected = np.sort(others.vectors @ placeholder.vectors[0])[::-1][:4]
     assert [place.similarity for place in places] == pytest.approx(expected, abs=1e-5)
@@ -112,7 +112,7 @@ def test_tables_of_every_format_agree(store: Store, tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "r.csv").open(newline="")))
     lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
     parquet = pq.read_table(tmp_path / "r.parquet").to_pylist()
-    assert list(rows[0]) == ["query", "rank", "item_id", "path", "similarity", "title", "stock"]
+    assert list(rows[0]) == ["query", "rank", "item_id", "path", "similarity", "verdict", "title", "stock"]
     for row, line, cells in zip(rows, lines, parquet, strict=True):
         assert row["query"] == line["query"] == cells["query"] != row["item_id"]
         assert row["item_id"] == line["item_id"] == cells["item_id"]
