@@ -68,7 +68,17 @@ def test_rows_of_every_format_agree(store: Store, queries: Path, tmp_path: Path)
         assert "not read: broken.jpg" in told
         assert "not read: deep/empty.png" in told
     rows = list(csv.DictReader((tmp_path / "out.csv").open(newline="")))
-    assert list(rows[0]) == ["query", "rank", "item_id", "path", "similarity", "title", "price", "catalog_rank"]
+    assert list(rows[0]) == [
+        "query",
+        "rank",
+        "item_id",
+        "path",
+        "similarity",
+        "verdict",
+        "title",
+        "price",
+        "catalog_rank",
+    ]
     assert len(rows) == 35 * 3
     assert [row["query"] for row in rows[::3]] == sorted(row["query"] for row in rows[::3])
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]

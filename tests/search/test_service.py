@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -15,10 +16,14 @@ import pytest
 
 from catalog.config import ScanConfig
 from catalog.errors import BadImage, UsageError, VersionError
+from catalog.image import decode_upload
 from catalog.scan import scan
 from catalog.store import Store
 from index.build import build_version
+from index.colour_weights import ColourChoice
 from index.config import IndexConfig
+from index.vectors import Floats
+from index.verdicts import Thresholds, Verdicts
 from search.service import SearchService
 from search.snapshot import Snapshot
 from tests.conftest import draw_photo
@@ -60,6 +65,7 @@ def test_every_catalog_photo_finds_itself(make_store: MakeStore, tmp_path: Path)
         result = service.search((tmp_path / "photos" / f"{number:03d}.png").read_bytes(), k=3, name="q")
         assert result.matches[0].item.path == f"{number:03d}.png"
         assert result.matches[0].similarity >= 0.999
+        assert result.matches[0].verdict == "same photo"
         assert [match.rank for match in result.matches] == [1, 2, 3]
         assert result.version == service.version.id
         by_id = service.search_catalog_photo(result.matches[0].item.image_id, k=3)
@@ -102,12 +108,47 @@ def test_a_catalog_photo_comes_first_whatever_its_vector(variants: Store, monkey
         assert found[0].item.path == "3.png" and found[1].similarity > found[0].similarity
 
 
+def projected_of(service: SearchService) -> Floats:
+    """The projected embeddings of the thirteen photos, (13, 16)."""
+    index = service.pin().loaded.index
+    return np.stack([index.vector(position) for position in range(13)])[:, :16]
+
+
+def test_the_weight_of_colours_is_chosen_by_the_query(variants: Store) -> None:
+    service = SearchService.open(variants.root, device="cpu")
+    loaded = service.pin().loaded
+    vectors = np.stack([loaded.index.vector(position) for position in range(13)])
+    cosines = vectors[:, :16] @ vectors[3, :16], vectors[:, 16:] @ vectors[3, 16:]
+    choices: dict[ColourChoice, float] = {0.4: 0.4, "same-design": 0.0, "same-colour": 0.7, 1: 1.0}
+    for choice, weight in choices.items():
+        expected = (1 - weight) * cosines[0] + weight * cosines[1]
+        for match in service.search(_bytes(variants, "3.png"), k=9, colour=choice).matches:
+            assert match.similarity == pytest.approx(expected[match.item.image_id], abs=1e-4)
+        assert service.search_catalog_photo(3, k=9, colour=choice).matches[0].item.image_id == 3
+    for outside in (-0.1, 1.5, float("nan")):
+        with pytest.raises(UsageError, match="must lie in 0 to 1"):
+            service.search(_bytes(variants, "3.png"), colour=outside)
+
+
+def test_what_is_no_close_match_can_be_left_out(variants: Store) -> None:
+    service = SearchService.open(variants.root, device="cpu")
+    assert all(match.verdict is None for match in service.search_catalog_photo(3).matches)  # too few photos to tell
+    loaded = service.pin().loaded
+    strict = Thresholds(colour=0.0, same_photo=0.9999, same_product=0.9998, similar=0.9997)
+    version = replace(loaded.version, verdicts=Verdicts(thresholds=(strict,), photos=13).to_json())
+    service = SearchService(variants, "cpu", decode_upload, Snapshot(replace(loaded, version=version)))
+    told = [match.verdict for match in service.search(_bytes(variants, "3.png"), k=9).matches]
+    assert told == ["same photo", *["no close match"] * 5]
+    (only,) = service.search(_bytes(variants, "3.png"), k=9, close_only=True).matches
+    assert only.item.path == "3.png"
+
+
 def test_a_product_is_as_similar_as_the_mean_of_its_photos(variants: Store) -> None:
     service = SearchService.open(variants.root, device="cpu")
-    vectors = np.stack([service.pin().loaded.index.vector(position) for position in range(13)])
+    vectors = projected_of(service)
     owners = ["item-0", "item-1", "item-2", "item-3", "item-4"] * 2 + ["item-0", "item-1", "twin"]
     found = service.search_catalog_photo(3, k=9)
-    by_mean = service.search(_bytes(variants, "3.png"), k=9, product_by="mean")
+    by_mean = service.search(_bytes(variants, "3.png"), k=9, product_by="mean", colour="same-design")
     assert [match.item.path for match in by_mean.matches[:1]] == ["3.png"] == [found.matches[0].item.path]
     for match in by_mean.matches:
         mean = vectors[[owner == match.item.item_id for owner in owners]].mean(axis=0)
@@ -116,14 +157,14 @@ def test_a_product_is_as_similar_as_the_mean_of_its_photos(variants: Store) -> N
 
 def test_several_photos_are_one_query(variants: Store) -> None:
     service = SearchService.open(variants.root, device="cpu")
-    vectors = np.stack([service.pin().loaded.index.vector(position) for position in range(13)])
+    vectors = projected_of(service)
     photos = [_bytes(variants, "1.png"), _bytes(variants, "8.png")]
-    found = service.search(photos, k=9, name="both").matches
+    found = service.search(photos, k=9, name="both", colour=0.0).matches
     assert [match.item.path for match in found[:2]] == ["1.png", "8.png"]
     query = (vectors[1] + vectors[8]) / np.linalg.norm(vectors[1] + vectors[8])
     for match in found[2:]:
         assert match.similarity == pytest.approx(vectors[match.item.image_id] @ query, abs=1e-4)
-    assert service.search(photos[::-1], k=9).matches == found
+    assert service.search(photos[::-1], k=9, colour=0.0).matches == found
     with pytest.raises(BadImage, match="photo 2 of 3: a photo must be"):
         service.search([photos[0], b"no photo", photos[1]])
     with pytest.raises(UsageError, match="at most 16 photos; received 17"):
@@ -133,14 +174,14 @@ def test_several_photos_are_one_query(variants: Store) -> None:
 def test_more_like_these_less_like_those(variants: Store) -> None:
     """Against Rocchio's sum, written out."""
     service = SearchService.open(variants.root, device="cpu")
-    vectors = np.stack([service.pin().loaded.index.vector(position) for position in range(13)])
+    vectors = projected_of(service)
     photo = draw_photo(77)
     data = BytesIO()
     photo.save(data, "PNG")
     (asked,) = service.pin().encode([service.pin().loaded.embedder.prepare(photo)])
     mean = vectors[[1, 6, 11]].mean(axis=0)
-    query = asked + 0.75 * (mean / np.linalg.norm(mean) + vectors[2]) / 2 - 0.25 * vectors[3]
-    found = service.search(data.getvalue(), k=9, liked=["item-1", 2], disliked=["3"]).matches
+    query = asked[:16] + 0.75 * (mean / np.linalg.norm(mean) + vectors[2]) / 2 - 0.25 * vectors[3]
+    found = service.search(data.getvalue(), k=9, liked=["item-1", 2], disliked=["3"], colour=0.0).matches
     assert sorted(match.item.item_id for match in found) == ["item-0", "item-1", "item-2", "item-4", "twin"]
     for match in found:
         cosine = vectors[match.item.image_id] @ query / np.linalg.norm(query)
