@@ -104,7 +104,7 @@ def measure(photos: int, dimension: int, product_by: str, whole: bool) -> dict[s
     """Relate a catalog's products, or the first of them; seconds, rows and memory."""
     snapshot = random_catalog(photos, dimension)
     products = len(snapshot.products)
-    before = peak()
+    before = most = resident()
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "related.csv"
         config = RelatedConfig(
@@ -119,6 +119,8 @@ def measure(photos: int, dimension: int, product_by: str, whole: bool) -> dict[s
             for answer in answers:
                 writer.write(answer)
                 asked, searching, rows = asked + 1, searching + answer.seconds, rows + len(answer.matches)
+                if asked % QUERIES == 0:
+                    most = max(most, resident())
         seconds, cpu = time.monotonic() - begun, time.process_time() - cpu
         size = output.stat().st_size
     return {
@@ -134,16 +136,18 @@ def measure(photos: int, dimension: int, product_by: str, whole: bool) -> dict[s
         "of_these_searching": round(searching, 1),
         "products_per_second": round(asked / seconds, 1),
         "seconds_for_all_products": round(seconds / asked * products),
+        "cpu_seconds_for_all_products": round(cpu / asked * products),
         "table_mb": round(size / 1e6, 1),
         "vectors_mb": round(photos * dimension * 4 / 1e6),
-        "peak_mb_before": before,
-        "peak_mb": peak(),
+        "mb_before": before,
+        "most_mb_while_relating": most,
     }
 
 
-def peak() -> int:
-    """Largest resident memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def resident() -> int:
+    """Memory of this process now, in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 2**20
 
 
 def main() -> None:
