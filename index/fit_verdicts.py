@@ -24,7 +24,7 @@ from index.embedding import EmbeddedCatalog
 from index.encoders import EncoderFiles
 from index.groups import Groups
 from index.slight_copies import SLIGHT, STRONG, Alter, embed_copies
-from index.vectors import Blocks, Embeddings, Floats, Ids, block_products
+from index.vectors import Blocks, Embeddings, Floats, Ids, Mask, block_products
 from index.verdicts import Thresholds, Verdicts
 from index.versions import IndexVersion
 from training.evaluation.label_free import sample_by_content
@@ -37,6 +37,8 @@ FEWEST_SIBLINGS = 40
 """With fewer photos that have another of their product, altered copies stand in for these."""
 ERRORS = {"same_photo": 0.01, "same_product": 0.05, "similar": 0.01}
 """How often at most the verdict may be given to the nearest other photo, to that of another product, to any photo."""
+REDRAWN = 20
+"""How often those that happen to be of the photo's own product are drawn again."""
 KEPT_WITHIN = 0.2
 """Thresholds are fitted anew when the catalog has grown or shrunk by more than this part."""
 DRAWN = 20
@@ -186,9 +188,19 @@ class _Catalog:
                 found[place] = np.maximum(found[place], similarities.max(axis=1))
         return found
 
+    def _related(self, rows: Ids, others: Ids) -> Mask:
+        """Which of some photos, (photos, n), are of a row's product, or of its content."""
+        same_content = self.contents[rows, None] == self.contents[others]
+        related: Mask = same_content | (self.products[rows, None] == self.products[others])
+        return related
+
     def drawn(self, rows: Ids) -> Similarities:
-        """Similarities to photos drawn from the whole catalog, nearly all of other products: (W, photos, DRAWN)."""
-        others = np.random.default_rng(0).integers(0, len(self.products), (len(rows), DRAWN))
+        """Similarities to photos drawn from the other products: (W, photos, DRAWN)."""
+        random = np.random.default_rng(0)
+        others = random.integers(0, len(self.products), (len(rows), DRAWN))
+        for _ in range(REDRAWN):
+            same = self._related(rows, others)
+            others[same] = random.integers(0, len(self.products), int(same.sum()))
         products = block_products(
             np.repeat(self.embeddings.vectors[rows], DRAWN, axis=0),
             self.embeddings.vectors[others.ravel()],

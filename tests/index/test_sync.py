@@ -57,7 +57,9 @@ def assert_as_built_anew(store: Store, tmp_path: Path) -> None:
     ]
     assert [row[:2] for row in rows[0]] == [row[:2] for row in rows[1]]
     for (*_, mine), (*_, theirs) in zip(*rows, strict=True):
-        assert found[0].index.vector(mine) @ found[1].index.vector(theirs) == pytest.approx(1, abs=1e-5)
+        assert found[0].index.vector(mine) @ found[1].index.vector(theirs) == pytest.approx(
+            2, abs=1e-5
+        )  # of two blocks
 
 
 def test_all_kinds_of_changes_are_told_and_taken_in(store: Store, tmp_path: Path) -> None:
