@@ -8,4 +8,9 @@ COMMANDS = {
         config="search.config:SearchConfig",
         function="search.batch:search_batch",
     ),
+    "duplicates": Command(
+        help="groups of identical and near-identical photos, as a CSV and a contact sheet",
+        config="search.duplicates_config:DuplicatesConfig",
+        function="search.duplicates:find_duplicates",
+    ),
 }
