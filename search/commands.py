@@ -13,4 +13,9 @@ COMMANDS = {
         config="search.duplicates_config:DuplicatesConfig",
         function="search.duplicates:find_duplicates",
     ),
+    "tag": Command(
+        help="missing values of a column, proposed from the most similar products; and how right that would be",
+        config="search.tag_config:TagConfig",
+        function="search.tag:tag",
+    ),
 }
