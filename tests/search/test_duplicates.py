@@ -154,13 +154,17 @@ def test_wrong_settings_are_told_before_any_work(catalog: tuple[Path, Store], tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_neither_torch_nor_pandas_is_imported(catalog: tuple[Path, Store]) -> None:
+def test_stdout_holds_the_table_alone_and_neither_torch_nor_pandas_is_imported(catalog: tuple[Path, Store]) -> None:
     program = (
-        "import sys, pathlib\n"
-        "from search.duplicates import find_duplicates\n"
-        "from search.duplicates_config import DuplicatesConfig\n"
-        f"find_duplicates(DuplicatesConfig(store=pathlib.Path({str(catalog[1].root)!r}), device='cpu'))\n"
-        "print([name for name in ('torch', 'pandas', 'matplotlib') if name in sys.modules])"
+        "import sys\n"
+        "from catalog.command_line import main\n"
+        "from search.commands import COMMANDS\n"
+        "code = main(COMMANDS, 'lookalike', sys.argv[1:])\n"
+        "print([name for name in ('torch', 'pandas', 'matplotlib') if name in sys.modules], file=sys.stderr)\n"
+        "sys.exit(code)"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ended.stdout.strip() == "[]"
+    arguments = ["duplicates", "--store", str(catalog[1].root), "--output", "-", "--device", "cpu"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    assert len(list(csv.DictReader(done.stdout.splitlines()))) == 8
+    told = done.stderr.splitlines()
+    assert told[0].startswith("3 groups of 8 photos") and told[-1] == "[]"
