@@ -33,7 +33,8 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Command:
     """A command: one frozen config dataclass in, one result out.
 
-    The result's text is printed, and its `exit_code`, where it has one, becomes the process's.
+    The result's text is printed (on stderr where `--output -` puts answers on stdout), and its `exit_code`, where it
+    has one, becomes the process's.
     """
 
     help: str
@@ -116,7 +117,8 @@ def _run(command: Command, program: str, arguments: list[str]) -> int:
         function = _import(command.function)
     result = function(config)
     if result is not None:
-        print(result, flush=True)
+        answers_on_stdout = getattr(config, "output", None) == "-"  # then nothing else may stand there
+        print(result, file=sys.stderr if answers_on_stdout else sys.stdout, flush=True)
     return int(getattr(result, "exit_code", 0))
 
 

@@ -11,8 +11,9 @@ ColourChoice = float | Literal["same-design", "same-colour"]
 
 DEFAULT_COLOUR = 0.15
 """Best on the whole (docs/decisions/0020)."""
-NAMED_WEIGHTS = {"same-design": 0.0, "same-colour": 0.7}
+SAME_DESIGN, SAME_COLOUR = 0.0, 0.7
 """Colours do not count; colours count most."""
+NAMED_WEIGHTS = {"same-design": SAME_DESIGN, "same-colour": SAME_COLOUR}
 COLOUR_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Weights at which an index must keep its promise."""
 

@@ -106,9 +106,7 @@ def compare(config: CompareConfig) -> Comparison:
     write_rows(config.output, ("item_id", "path", "kept_of_ten", "first_before", "first_now"), map(_row, changes))
     if config.sheet is not None:
         _draw(config.sheet, changes, Path(before.loaded.version.root), Path(now.loaded.version.root))
-    return Comparison(
-        before=earlier, now=now.loaded.version.id, changes=changes, seconds=time.monotonic() - begun
-    )
+    return Comparison(before=earlier, now=now.loaded.version.id, changes=changes, seconds=time.monotonic() - begun)
 
 
 def _ids(items: Sequence[CatalogItem]) -> set[str]:

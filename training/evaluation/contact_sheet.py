@@ -55,12 +55,15 @@ class ContactRow:
     """Nearest first."""
 
 
-def draw_contact_sheet(rows: Sequence[ContactRow], path: Path) -> None:
+def draw_contact_sheet(
+    rows: Sequence[ContactRow], path: Path, *, headings: tuple[str, str] = ("query", "nearest")
+) -> None:
     """Draw one line per query: the query, then its answers, each in a frame that says whether it is right.
 
     Args:
         rows: at least one; they may be of different lengths.
         path: of the PNG.
+        headings: over the queries, and over their first answers.
 
     Raises:
         ValueError: there are no rows.
@@ -73,7 +76,7 @@ def draw_contact_sheet(rows: Sequence[ContactRow], path: Path) -> None:
     height = 2 * MARGIN + HEADER + len(rows) * (TILE + CAPTION + GAP) - GAP
     sheet = Image.new("RGB", (width, height), GROUND)
     with picture(path, width / DPI, height / DPI, dpi=DPI) as figure:
-        for column, heading in enumerate(["query", "nearest", *(f"{rank}" for rank in range(2, columns))][:columns]):
+        for column, heading in enumerate([*headings, *(f"{rank}" for rank in range(2, columns))][:columns]):
             _write(figure, heading, _left(column), MARGIN, colour=SOFT)
         for place, row in enumerate(rows):
             top = MARGIN + HEADER + place * (TILE + CAPTION + GAP)
