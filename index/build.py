@@ -11,7 +11,7 @@ from typing import Any
 from catalog.errors import VersionError
 from catalog.manifest import Manifest
 from catalog.store import Store
-from index.config import IndexConfig
+from index.config import IndexChoice, IndexConfig
 from index.embedding import embed_catalog
 from index.encoders import EncoderFiles, chosen_encoder, held_encoder
 from index.gate import FEWEST, measure_quality, refuse_if_worse
@@ -57,6 +57,7 @@ def build_version(config: IndexConfig) -> IndexSummary:
     Raises:
         UsageError: no such run.
         WorseEncoder: the encoder is measurably worse than the one in use, which stays; `force` overrides.
+        PromiseError: the index finds less than promised; the version in use stays.
         LookalikeError: no photo can be read, or the disk is full; the version in use stays.
     """
     begun = time.monotonic()
@@ -66,7 +67,8 @@ def build_version(config: IndexConfig) -> IndexSummary:
         encoder = chosen_encoder(store, config)
         catalog = embed_catalog(store, manifest, encoder, config.device)
         quality, verdict = _measured(store, manifest, encoder, config)
-        version = publish(store, catalog.items, catalog.embeddings, encoder, quality)
+        choice = IndexChoice(kind=config.kind, recall=config.recall)
+        version = publish(store, catalog.items, catalog.embeddings, encoder, quality, choice)
         removed = prune(store, config.keep)
     return IndexSummary(
         version=version,

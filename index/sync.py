@@ -9,7 +9,7 @@ from catalog.manifest import Manifest
 from catalog.scan import ScanSummary, scan_again
 from catalog.store import Store
 from index.changes import CatalogChanges, changes_between
-from index.config import SyncConfig
+from index.config import IndexChoice, SyncConfig
 from index.embedding import embed_catalog
 from index.encoders import held_encoder
 from index.loading import check_files
@@ -60,6 +60,7 @@ def sync(config: SyncConfig) -> SyncSummary:
 
     Raises:
         VersionError: there is no version in use, or it is damaged.
+        PromiseError: the index finds less than promised; the version in use stays.
         LookalikeError: the catalog is gone, or the disk is full; the version in use stays.
     """
     begun = time.monotonic()
@@ -74,7 +75,8 @@ def sync(config: SyncConfig) -> SyncSummary:
         changes = changes_between(Manifest.read(folder / ITEMS_FILE), catalog.items)
         published = bool(changes) or version.root != store.read_catalog()["root"]
         if published:
-            version = publish(store, catalog.items, catalog.embeddings, encoder, version.quality)
+            choice = IndexChoice(kind=version.asked_kind, recall=version.promised_recall)
+            version = publish(store, catalog.items, catalog.embeddings, encoder, version.quality, choice)
             prune(store, config.keep)
     return SyncSummary(
         scanned=scanned,

@@ -46,7 +46,7 @@ class Embeddings:
             raise ValueError("image_ids must ascend without repeats")
         if self.vectors.ndim != 2 or self.vectors.dtype != np.float32 or not self.vectors.flags.c_contiguous:
             raise ValueError("vectors must be float32 (N, D), C-contiguous")
-        lengths = np.linalg.norm(self.vectors, axis=1)
+        lengths = np.sqrt(np.einsum("nd,nd->n", self.vectors, self.vectors))  # np.linalg.norm would copy them twice
         if not (np.abs(lengths - 1) < 1e-3).all():
             raise ValueError("every vector must be finite and of unit norm")
 
