@@ -12,6 +12,10 @@ from index.vectors import Floats, Ids, Mask, Neighbors
 Found = tuple[Floats, Ids]
 """Similarities and positions (Q, k) as FAISS gives them: -1 where a search found too few."""
 
+TUNED_FOR = 11
+"""The k that parameters are tuned at: the true 10 nearest and the photo a query began at. For a smaller k a search
+looks as far as for this one, for a larger k further."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import faiss
 
-from index.approximate import ApproximateIndex, Found, Ladder
+from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
 from index.coarse import slices
 from index.faiss_files import read_faiss, write_faiss
 from index.faiss_index import FlatIndex
@@ -77,7 +77,7 @@ class HNSWIndex(ApproximateIndex):
         return cls(read_faiss(path, faiss.IndexHNSWFlat, "hnsw"), parameters)
 
     def _look(self, queries: Floats, k: int) -> Found:
-        kept = max(self.parameters["ef_search"], 2 * k)
+        kept = max(self.parameters["ef_search"], 2 * max(k, TUNED_FOR))
         found: Found = self._index.search(queries, k, params=faiss.SearchParametersHNSW(efSearch=kept))
         return found
 

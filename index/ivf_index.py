@@ -12,7 +12,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from index.approximate import ApproximateIndex, Found, Ladder
+from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
 from index.coarse import list_count, slices, train_centres
 from index.faiss_files import read_faiss, write_faiss
 from index.vectors import Floats, Mask
@@ -24,7 +24,7 @@ PROBED_PER_ANSWER = 4
 
 def least_nprobe(k: int, vectors: int, lists: int) -> int:
     """Lists that a search for k must look into, so that on average `PROBED_PER_ANSWER` times k vectors lie in them."""
-    return min(lists, ceil(PROBED_PER_ANSWER * k * lists / vectors))
+    return min(lists, ceil(PROBED_PER_ANSWER * max(k, TUNED_FOR) * lists / vectors))
 
 
 class IVFIndex(ApproximateIndex):

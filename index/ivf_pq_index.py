@@ -12,7 +12,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from index.approximate import ApproximateIndex, Found, Ladder
+from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
 from index.coarse import PER_CENTRE, list_count, sample, slices, train_centres
 from index.faiss_files import read_faiss, write_faiss
 from index.faiss_index import FlatIndex
@@ -108,9 +108,9 @@ class IVFPQIndex(ApproximateIndex):
         return cls(index, FlatIndex.read(vectors, "cpu", mapped=True), parameters)
 
     def _look(self, queries: Floats, k: int) -> Found:
-        factor = max(self.parameters["candidates"] / k, 2.0)
-        nprobe = max(self.parameters["nprobe"], least_nprobe(round(factor * k), len(self), self._lists))
-        return self._rank(queries, k, factor, faiss.SearchParametersIVF(nprobe=nprobe))
+        candidates = self._candidates(k)
+        nprobe = max(self.parameters["nprobe"], least_nprobe(candidates, len(self), self._lists))
+        return self._rank(queries, k, candidates, faiss.SearchParametersIVF(nprobe=nprobe))
 
     def _look_everywhere(self, queries: Floats, k: int, allowed: Mask | None) -> Found:
         if allowed is None or allowed.sum() * FEW <= len(self):
@@ -118,22 +118,25 @@ class IVFPQIndex(ApproximateIndex):
             return exact.similarities, exact.positions
         chosen = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         everywhere = faiss.SearchParametersIVF(nprobe=self._lists, sel=chosen)
-        factor = max(self.parameters["candidates"] / k, 2.0)
-        similarities, positions = self._rank(queries, k, factor, everywhere)
+        candidates = self._candidates(k)
+        similarities, positions = self._rank(queries, k, candidates, everywhere)
         rows = np.arange(len(queries))
-        while len(rows) and factor * MORE * k * FEW <= allowed.sum():
-            factor *= MORE
+        while len(rows) and candidates * MORE * FEW <= allowed.sum():
+            candidates *= MORE
             before = similarities[rows]
-            similarities[rows], positions[rows] = self._rank(queries[rows], k, factor, everywhere)
+            similarities[rows], positions[rows] = self._rank(queries[rows], k, candidates, everywhere)
             rows = rows[(similarities[rows] > before).any(axis=1)]
         if len(rows):
             exact = self.exact.search(queries[rows], k, allowed)
             similarities[rows], positions[rows] = exact.similarities, exact.positions
         return similarities, positions
 
-    def _rank(self, queries: Floats, k: int, factor: float, lists: faiss.SearchParametersIVF) -> Found:
+    def _candidates(self, k: int) -> int:
+        return max(self.parameters["candidates"], 2 * max(k, TUNED_FOR))
+
+    def _rank(self, queries: Floats, k: int, candidates: int, lists: faiss.SearchParametersIVF) -> Found:
         turned = faiss.SearchParametersPreTransform(index_params=lists)
-        ranked = faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=turned)
+        ranked = faiss.IndexRefineSearchParameters(k_factor=candidates / k, base_index_params=turned)
         found: Found = self._ranked.search(queries, k, params=ranked)
         return found
 
