@@ -24,7 +24,7 @@ from index.ivf_index import IVFIndex
 from index.ivf_pq_index import IVFPQIndex
 from index.search_index import SearchIndex
 from index.vectors import Floats
-from index.versions import INDEX_FILE, VECTORS_FILE, IndexVersion
+from index.versions import INDEX_FILE, VECTORS_FILE
 from training.config import Device
 
 FEWEST = 1000
@@ -55,18 +55,21 @@ def files_of(index: SearchIndex) -> dict[str, SearchIndex]:
     return {INDEX_FILE: index, VECTORS_FILE: index.exact} if isinstance(index, IVFPQIndex) else {INDEX_FILE: index}
 
 
-def read_index(folder: Path, version: IndexVersion, device: Device) -> SearchIndex:
-    """A version's index; kinds other than exact are searched on the CPU, whatever the device.
+def read_index(folder: Path, kind: str, parameters: Mapping[str, int], device: Device) -> SearchIndex:
+    """The index in a version's folder; kinds other than exact are searched on the CPU, whatever the device.
+
+    Args:
+        kind, parameters: as version.json says.
 
     Raises:
-        VersionError: a file cannot be read, or is of another kind than version.json says.
+        VersionError: a file cannot be read, or is of another kind.
         DeviceError: "gpu" was asked for and there is none.
     """
     file = folder / INDEX_FILE
-    if version.kind == "ivf":
-        return IVFIndex.read(file, version.parameters)
-    if version.kind == "hnsw":
-        return HNSWIndex.read(file, version.parameters)
-    if version.kind == "ivf-pq":
-        return IVFPQIndex.read(file, folder / VECTORS_FILE, version.parameters)
+    if kind == "ivf":
+        return IVFIndex.read(file, parameters)
+    if kind == "hnsw":
+        return HNSWIndex.read(file, parameters)
+    if kind == "ivf-pq":
+        return IVFPQIndex.read(file, folder / VECTORS_FILE, parameters)
     return FlatIndex.read(file, device)

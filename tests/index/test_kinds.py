@@ -104,7 +104,7 @@ def test_filters_are_exact_on_lists_and_graphs(seed: int, count: int, distinct: 
     vectors, queries = with_ties(seed, count, 8, distinct), with_ties(seed + 1, 4, 8, 4)
     allowed = np.random.default_rng(seed).random(count) < part
     for kind in (IVFIndex, HNSWIndex):
-        assert_exact(kind.build(vectors), vectors, queries, k, allowed)  # type: ignore[attr-defined]
+        assert_exact(kind.build(vectors), vectors, queries, k, allowed)
 
 
 @pytest.mark.parametrize("kind", APPROXIMATE)
