@@ -50,7 +50,7 @@ EXACT, FOUND = "exact", "found"
 def build(folder: Path, kind: str) -> dict[str, Any]:
     """Build an index over vectors.npy, write it, and tell what that took; for a process of its own."""
     vectors: Floats = np.load(folder / "vectors.npy")
-    before = peak_bytes() - vectors.nbytes
+    before = resident_bytes("VmRSS") - vectors.nbytes
     begun = time.monotonic()
     choice = IndexChoice(kind=kind)  # type: ignore[arg-type]
     built = build_promised_index(vectors, {"projection": vectors.shape[1]}, choice)
@@ -72,10 +72,29 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def resident_bytes() -> int:
-    """Resident memory of this process that no file holds, so that pages of a mapped file are not counted."""
+def resident_bytes(what: str) -> int:
+    """Memory of this process: "VmRSS", all of it; "RssAnon", what no file holds, so that pages of a mapped one do not
+    count.
+    """
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) * 1024
+
+
+def weigh(folder: Path, built: dict[str, Any]) -> dict[str, float]:
+    """MB that a loaded index holds, and in its files; for a process of its own."""
+    before = resident_bytes("RssAnon")
+    index = read_index(folder, built["kind"], built["parameters"], "cpu")
+    held = resident_bytes("RssAnon") - before
+    files = sum((folder / name).stat().st_size for name in files_of(index))
+    return {"memory_mb": round(held / 1e6, 1), "files_mb": round(files / 1e6, 1)}
+
+
+def own_process(*arguments: str | Path) -> dict[str, Any]:
+    """What this command prints in a process of its own."""
+    line = [sys.executable, "-m", "benchmarks.index", *map(str, arguments)]
+    done = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True)
+    printed: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return printed
 
 
 def bare_search(folder: Path, built: dict[str, Any], count: int) -> Callable[[Floats], Any]:
@@ -128,13 +147,9 @@ def single(search: Callable[[Floats], Any], queries: Floats) -> dict[str, float]
 def measure(vectors: Floats, queries: Floats, folder: Path, kind: str) -> dict[str, Any]:
     """One kind at one size."""
     np.save(folder / "vectors.npy", vectors)
-    line = [sys.executable, "-m", "benchmarks.index", "--build", str(folder), "--kinds", kind]
-    done = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True)
-    built: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    before = resident_bytes()
+    built = own_process("--build", folder, "--kinds", kind)
+    weight = own_process("--weigh", folder, "--kinds", json.dumps(built))
     index = read_index(folder, built["kind"], built["parameters"], "cpu")
-    index.search(queries[:1], K)
-    memory = resident_bytes() - before
     exact = FlatIndex.build(vectors, "cpu")
     rates = side_by_side(
         {
@@ -155,7 +170,7 @@ def measure(vectors: Floats, queries: Floats, folder: Path, kind: str) -> dict[s
         "queries_per_second": {name: round(rate) for name, rate in rates.items()},
         "times_exact": round(rates[FOUND] / rates[EXACT], 1),
         "wrapper_overhead": round(rates["bare"] / rates[FOUND] - 1, 4),
-        "index_memory_mb": round(memory / 1e6, 1),
+        **weight,
         "single": single(lambda asked: index.search(asked, K), queries),
         "single_exact": single(lambda asked: exact.search(asked, K), queries),
         "filter_1_percent": {
@@ -173,9 +188,13 @@ def main() -> None:
     options.add_argument("--dimensions", default="512,128")
     options.add_argument("--kinds", default="auto")
     options.add_argument("--build", type=Path, help="for the processes that this command starts itself")
+    options.add_argument("--weigh", type=Path, help="likewise")
     chosen = options.parse_args()
     if chosen.build:
         print(json.dumps(build(chosen.build, chosen.kinds)))
+        return
+    if chosen.weigh:
+        print(json.dumps(weigh(chosen.weigh, json.loads(chosen.kinds))))
         return
     photos = Path(os.environ.get("LOOKALIKE_PHOTOS", "../shared/data")) / "clothing" / "images" / "train"
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="lookalike-benchmark-"))
