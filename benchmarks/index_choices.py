@@ -54,7 +54,7 @@ def flattery(mixture: Mixture) -> dict[str, Any]:
 
 
 def codes(mixture: Mixture) -> dict[str, Any]:
-    """Recall@10 of fresh draws and speed, for ivf-pq and for 8-bit scalars over the same lists, ranked by float32 too."""
+    """Recall@10 of fresh draws, and speed: of ivf-pq, and of 8-bit scalars over as many lists, ranked likewise."""
     vectors, queries = mixture.draw(CODES_SIZE, seed=1), mixture.draw(BATCH * BATCHES, seed=2)
     exact = faiss.IndexFlatIP(CODES_DIMENSION)
     exact.add(vectors)

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from catalog.errors import PromiseError, UsageError
+from catalog.errors import PromiseError, UsageError, VersionError
 from catalog.manifest import Manifest
 from catalog.store import Store
 from index.build import build_version
-from index.config import IndexChoice, IndexConfig, StoreConfig
+from index.config import IndexChoice, IndexConfig, StoreConfig, SyncConfig
 from index.encoders import chosen_encoder
 from index.faiss_index import FlatIndex
 from index.held_back import HeldBack, held_back_queries, query_sets
@@ -27,6 +27,7 @@ from index.promise import Task, exact_tasks, keep_promise, recall
 from index.promised_index import WEIGHTS, build_promised_index
 from index.publish import publish
 from index.status import status
+from index.sync import sync
 from index.vectors import Embeddings, Floats, unit_norm
 from index.versions import IndexVersion, current_id, version_folders
 from tests.index.test_kinds import clustered
@@ -170,7 +171,6 @@ def test_a_published_version_says_what_it_finds_and_is_loaded_as_it_was_tuned(st
 
 def test_a_version_in_use_stays_where_the_promise_is_broken(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     before = publish_many(store, IndexChoice(kind="ivf"))
-    monkeypatch.setattr("index.hnsw_index.MOST_EF", 1)  # a walk that keeps few finds few
     monkeypatch.setattr("index.promised_index.exact_tasks", lambda vectors, queries, sets: impossible(vectors))
     with pytest.raises(PromiseError, match="ask for less by --recall"):
         publish_many(store, IndexChoice(kind="hnsw"))
@@ -184,7 +184,7 @@ def test_a_damaged_vectors_file_is_refused(store: Store) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 4
     path.write_bytes(content)
-    with pytest.raises(Exception, match=r"refused: vectors\.faiss must have the SHA-256"):
+    with pytest.raises(VersionError, match=r"refused: vectors\.faiss must have the SHA-256"):
         load_current(store, "cpu")
 
 
@@ -198,9 +198,12 @@ def test_versions_from_before_the_kinds_still_load(store: Store) -> None:
     assert load_current(store, "cpu").version == replace(version, asked_kind="auto")
 
 
-def test_a_small_catalog_is_exact_whatever_was_asked(store: Store) -> None:
+def test_a_small_catalog_is_exact_whatever_was_asked_and_sync_remembers(store: Store, tmp_path: Path) -> None:
     summary = build_version(IndexConfig(store=store.root, device="cpu", kind="ivf-pq", recall=0.95))
     assert (summary.version.kind, summary.version.recall) == ("exact", 1.0)
     assert (summary.version.asked_kind, summary.version.promised_recall) == ("ivf-pq", 0.95)
+    (tmp_path / "photos" / "002.png").unlink()
+    synced = sync(SyncConfig(store=store.root, device="cpu")).version
+    assert (synced.photos, synced.asked_kind, synced.promised_recall) == (2, "ivf-pq", 0.95)
     with pytest.raises(UsageError, match="--recall must lie above 0"):
         IndexConfig(recall=1.5)
