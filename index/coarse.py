@@ -11,10 +11,8 @@ import numpy as np
 from catalog.progress import progress
 from index.vectors import Floats
 
-PER_CENTRE = 64
-"""Vectors per list that its centre is worked out from."""
-FEWEST_PER_LIST = 39
-"""FAISS's own bound, below which it warns that centres are drawn from too few."""
+PER_CENTRE = 40
+"""Vectors per list that its centre is worked out from: FAISS calls less than 39 too few."""
 ROUNDS = 8
 """Of k-means."""
 SLICE = 16_384
@@ -23,7 +21,7 @@ SLICE = 16_384
 
 def list_count(vectors: int) -> int:
     """How many lists: 4 √N, which FAISS's guidelines name for up to a million vectors; fewer where N is small."""
-    return max(1, min(4 * isqrt(vectors), vectors // FEWEST_PER_LIST))
+    return max(1, min(4 * isqrt(vectors), vectors // PER_CENTRE))
 
 
 def sample(vectors: Floats, count: int, seed: int = 0) -> Floats:
@@ -50,8 +48,8 @@ def train_centres(vectors: Floats, lists: int) -> faiss.IndexFlatIP:
     return found
 
 
-def slices(vectors: Floats) -> Iterator[Floats]:
+def slices(vectors: Floats, description: str = "building the index") -> Iterator[Floats]:
     """The vectors in their order, some thousands at a time."""
     starts = range(0, len(vectors), SLICE)
-    for start in progress(starts, total=len(starts), description="building the index", unit=f"x {SLICE} vectors"):
+    for start in progress(starts, total=len(starts), description=description, unit=f"x {SLICE} vectors"):
         yield vectors[start : start + SLICE]

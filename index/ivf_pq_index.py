@@ -145,10 +145,14 @@ def _main_directions(vectors: Floats) -> faiss.LinearTransform:
     """A turn to the directions that hold most of the vectors' length, at most `CODED_DIMENSIONS` of them.
 
     Nothing is subtracted first, unlike in a PCA: that would change inner products by another amount for each vector.
+    Then they are mixed at random, so that each holds as much as the others: FAISS rounds what codewords contribute to
+    one scale for all, on which small directions would vanish.
     """
     points = sample(vectors, TRAINED_ON)
-    _, directions = np.linalg.eigh(points.T.astype(np.float64) @ points)
-    kept = directions[:, ::-1][:, :CODED_DIMENSIONS].T.astype(np.float32)
+    _, directions = np.linalg.eigh(points.T @ points)
+    kept = directions[:, ::-1][:, :CODED_DIMENSIONS].T
+    mixed, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(len(kept), len(kept))))
+    kept = (mixed @ kept).astype(np.float32)
     turn = faiss.LinearTransform(vectors.shape[1], len(kept), False)
     faiss.copy_array_to_vector(kept.ravel(), turn.A)
     turn.is_trained = True
