@@ -8,6 +8,7 @@
     ├── TrainingError               a run cannot go on (collapsed, non-finite, too few photos)
     ├── VersionError                a version is incomplete, damaged, or made by another encoder
     ├── WorseEncoder                a new encoder is measurably worse than the one in use
+    ├── PromiseError                a new index finds fewer true neighbours than promised
     └── DeviceError                 the asked-for device is not there
 
 A message is one line: the rule, what was received, what to do.
@@ -60,6 +61,10 @@ class VersionError(LookalikeError):
 
 class WorseEncoder(LookalikeError):
     """A new encoder is measurably worse than the one in use, and is not put into use."""
+
+
+class PromiseError(LookalikeError):
+    """A new index finds fewer of the true nearest neighbours than promised, and is not put into use."""
 
 
 class DeviceError(UsageError):

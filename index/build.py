@@ -12,7 +12,7 @@ from typing import Any
 from catalog.errors import VersionError
 from catalog.manifest import Manifest
 from catalog.store import Store
-from index.config import IndexConfig
+from index.config import IndexChoice, IndexConfig
 from index.embedding import embed_catalog
 from index.encoders import EncoderFiles, chosen_encoder, held_encoder
 from index.fit_verdicts import verdicts_for
@@ -59,6 +59,7 @@ def build_version(config: IndexConfig) -> IndexSummary:
     Raises:
         UsageError: no such run.
         WorseEncoder: the encoder is measurably worse than the one in use, which stays; `force` overrides.
+        PromiseError: the index finds less than promised; the version in use stays.
         LookalikeError: no photo can be read, or the disk is full; the version in use stays.
     """
     begun = time.monotonic()
@@ -70,7 +71,8 @@ def build_version(config: IndexConfig) -> IndexSummary:
         in_use = _version_in_use(store)
         quality, verdict = _measured(store, manifest, encoder, in_use, config)
         verdicts = verdicts_for(catalog, Path(store.read_catalog()["root"]), encoder, in_use)
-        version = publish(store, catalog.items, catalog.embeddings, encoder, quality, verdicts)
+        choice = IndexChoice(kind=config.kind, recall=config.recall)
+        version = publish(store, catalog.items, catalog.embeddings, encoder, quality, verdicts, choice)
         removed = prune(store, config.keep)
     return IndexSummary(
         version=version,

@@ -11,6 +11,19 @@ from catalog.paths import shown
 from catalog.store import DEFAULT_STORE
 from training.config import Device, require
 
+Kind = Literal["exact", "ivf", "hnsw", "ivf-pq"]
+AskedKind = Literal["auto", "exact", "ivf", "hnsw", "ivf-pq"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexChoice:
+    """What is asked of an index."""
+
+    kind: AskedKind = "auto"
+    """Kind of index; auto: by size (index/kinds.py)."""
+    recall: float = 0.99
+    """Part of the true 10 nearest that it must find."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexConfig:
@@ -26,11 +39,16 @@ class IndexConfig:
     """How many versions stay; the oldest ones beyond that are removed, never the one in use."""
     force: bool = False
     """Put the encoder into use even if it is measurably worse than the one in use."""
+    kind: AskedKind = "auto"
+    """Kind of index; auto: by size (index/kinds.py). Under 1,000 photos always exact."""
+    recall: float = 0.99
+    """Part of the true 10 nearest that the index must find, else it is not put into use; exact finds all."""
     device: Device = "auto"
     """Where to embed."""
 
     def __post_init__(self) -> None:
         _check_keep(self.keep)
+        require(0 < self.recall <= 1, "--recall must lie above 0 and not above 1", self.recall, "try 0.99")
         if self.encoder == "imagenet" and self.run:
             raise UsageError(f'--encoder imagenet takes no --run; received --run "{self.run}": leave one of them out')
 

@@ -1,4 +1,4 @@
-"""FAISS behind one wrapper: exact inner-product search, on the GPU where there is one, else on the CPU.
+"""The exact kind: every vector is compared, on the GPU where there is one, else on the CPU.
 
 The CPU index is the truth and what is written to disk; a GPU holds a mirror of it. FAISS's -1 never leaves this file.
 """
@@ -12,7 +12,9 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from catalog.errors import DeviceError, VersionError
+from catalog.errors import DeviceError
+from index.faiss_files import read_faiss, write_faiss
+from index.search_index import neighbors, no_neighbors
 from index.vectors import Floats, Mask, Neighbors
 from training.config import Device
 
@@ -53,6 +55,11 @@ class FlatIndex:
         """Where it searches: "gpu" or "cpu"."""
         return "cpu" if self._mirror is None else "gpu"
 
+    @property
+    def master(self) -> faiss.IndexFlatIP:
+        """The CPU's copy, for another kind to rank its candidates by."""
+        return self._index
+
     def vector(self, position: int) -> Floats:
         """The vector at a position, float32 (D,)."""
         vector: Floats = self._index.reconstruct(position)
@@ -68,17 +75,16 @@ class FlatIndex:
         """
         k = min(k, len(self) if allowed is None else int(allowed.sum()))
         if k == 0:
-            empty = np.zeros((len(queries), 0))
-            return Neighbors(empty.astype(np.int64), empty.astype(np.float32), np.zeros(len(queries), np.int64))
+            return no_neighbors(len(queries))
         if allowed is not None:
-            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little")))
+            chosen = faiss.SearchParameters(sel=faiss.IDSelectorArray(np.flatnonzero(allowed)))
             similarities, positions = self._index.search(queries, k, params=chosen)
         elif self._mirror is not None and k <= GPU_MOST_NEIGHBORS:
             with self._mirror_lock:
                 similarities, positions = self._mirror.search(queries, k)
         else:
             similarities, positions = self._index.search(queries, k)
-        return Neighbors(positions, similarities.clip(-1.0, 1.0), (positions >= 0).sum(axis=1))
+        return neighbors(similarities, positions)
 
     def write(self, write: Callable[[bytes], int]) -> None:
         """Pass the file's content on, piece by piece; `write` must take every piece whole and return its length.
@@ -86,27 +92,16 @@ class FlatIndex:
         Raises:
             OSError: as `write` raises it (FAISS's own writer can lose the end of a file on a full disk).
         """
-        faiss.write_index(self._index, faiss.PyCallbackIOWriter(write))
+        write_faiss(self._index, write)
 
     @classmethod
-    def read(cls, path: Path, device: Device = "auto") -> FlatIndex:
-        """The index in a file.
+    def read(cls, path: Path, device: Device = "auto", *, mapped: bool = False) -> FlatIndex:
+        """The index in a file; `mapped` leaves its vectors there, see `read_faiss`.
 
         Raises:
             VersionError: it cannot be read, or is of another kind.
         """
-        try:
-            index = faiss.read_index(str(path))
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise VersionError(
-                f'{path.name} of {path.parent.name} cannot be read ({reason}): run "lookalike rollback"'
-            ) from None
-        if not isinstance(index, faiss.IndexFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise VersionError(
-                f"{path.name} of {path.parent.name} must be an exact inner-product index, not {type(index).__name__}"
-            )
-        return cls(index, device)
+        return cls(read_faiss(path, faiss.IndexFlat, "exact", mapped=mapped), device)
 
 
 def gpu_count() -> int:

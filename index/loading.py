@@ -15,13 +15,13 @@ from catalog.store import Store
 from index.blocks import weigh
 from index.colour_weights import DEFAULT_COLOUR
 from index.embedder import Embedder, open_embedder
-from index.faiss_index import FlatIndex
+from index.kinds import read_index
 from index.probe import LEAST_COSINE, probe_picture
+from index.search_index import SearchIndex
 from index.vectors import block_products
 from index.versions import (
     CHECKPOINT_FILE,
     CONTENT_FILES,
-    INDEX_FILE,
     ITEMS_FILE,
     ONNX_FILE,
     IndexVersion,
@@ -47,7 +47,7 @@ class LoadedVersion:
 
     version: IndexVersion
     items: Manifest
-    index: FlatIndex
+    index: SearchIndex
     embedder: Embedder
 
 
@@ -74,7 +74,7 @@ def load_version(folder: Path, device: Device = "auto") -> LoadedVersion:
         items = Manifest.read(folder / ITEMS_FILE)
     except StoreError as error:
         raise VersionError(f"version {version.id}: {error}") from None
-    index = FlatIndex.read(folder / INDEX_FILE, device)
+    index = read_index(folder, version.kind, version.parameters, device)
     embedder = open_embedder(version.spec, onnx=folder / ONNX_FILE, checkpoint=folder / CHECKPOINT_FILE, device=device)
     loaded = LoadedVersion(version, items, index, embedder)
     _check_counts(loaded)
@@ -89,13 +89,13 @@ def _refused(version: IndexVersion, rule: str, found: str) -> VersionError:
     )
 
 
-def check_files(folder: Path, version: IndexVersion, names: Sequence[str] = CONTENT_FILES) -> None:
-    """Hold files of a version against their hashes.
+def check_files(folder: Path, version: IndexVersion, names: Sequence[str] = ()) -> None:
+    """Hold files of a version against their hashes; without names, all that it has and all that it must have.
 
     Raises:
         VersionError: one is missing, or has another content than it was published with.
     """
-    for name in names:
+    for name in names or sorted({*CONTENT_FILES, *version.files}):
         facts = version.files.get(name)
         if facts is None:
             raise _refused(version, f"version.json must name {name}", "it does not")

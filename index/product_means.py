@@ -10,6 +10,7 @@ import numpy as np
 from index.faiss_index import FlatIndex
 from index.groups import Groups
 from index.query import unit_blocks, vectors_at
+from index.search_index import SearchIndex
 from index.vectors import Floats, Ids, Mask, Neighbors
 
 CHUNK = 16_384
@@ -44,7 +45,7 @@ class ProductMeans:
     twice, and the answers are as exact as that index is.
     """
 
-    def __init__(self, photos: FlatIndex, products: Groups, widths: Sequence[int]) -> None:
+    def __init__(self, photos: SearchIndex, products: Groups, widths: Sequence[int]) -> None:
         """Work out the means, chunk by chunk.
 
         Args:

@@ -24,15 +24,17 @@ from catalog.manifest import Manifest
 from catalog.store import Store
 from index.blocks import weigh
 from index.colour_weights import DEFAULT_COLOUR
+from index.config import IndexChoice
 from index.embedder import open_embedder
 from index.encoders import EncoderFiles
-from index.faiss_index import FlatIndex
+from index.kinds import files_of
 from index.loading import load_version, probe_vector
+from index.promised_index import build_promised_index
+from index.search_index import SearchIndex
 from index.vectors import Blocks, Embeddings
 from index.versions import (
     CHECKPOINT_FILE,
     DESCRIPTION_FILE,
-    INDEX_FILE,
     ITEMS_FILE,
     ONNX_FILE,
     Canary,
@@ -46,6 +48,8 @@ from training.checkpoint import read_header
 CANARIES = 4
 CANARY_NEIGHBORS = 10
 TEMPORARY_PREFIX = ".tmp-"
+GRAPH_AND_CODES = 1.25
+"""Bytes of an index for each of the vectors it holds, at most."""
 SPARE_BYTES = 16 * 2**20
 
 
@@ -56,6 +60,7 @@ def publish(
     encoder: EncoderFiles,
     quality: Mapping[str, Any] | None = None,
     verdicts: Mapping[str, Any] | None = None,
+    choice: IndexChoice | None = None,
 ) -> IndexVersion:
     """Make a new version and put it into use. To be called under the store's lock.
 
@@ -63,8 +68,10 @@ def publish(
         items: row i describes the photo of vector i.
         quality: what was measured of the encoder, for the record.
         verdicts: what similarities mean, see index/verdicts.py.
+        choice: the kind of index and the recall that it promises; None for the defaults.
 
     Raises:
+        PromiseError: the index finds less than promised; the version in use stays.
         LookalikeError: the disk is full or fails; the version in use stays.
         VersionError: what was written does not verify; likewise.
     """
@@ -74,7 +81,8 @@ def publish(
     number = 1 + max((int(folder.name.partition("-")[0]) for folder in version_folders(store)), default=0)
     try:
         with _temporary_folder(store, number) as folder:
-            description = _write_files(folder, items, embeddings, encoder, store.read_catalog()["root"])
+            root = store.read_catalog()["root"]
+            description = _write_files(folder, items, embeddings, encoder, root, choice or IndexChoice())
             version = replace(
                 description,
                 id=f"{number:04d}-{_short_hash(description)}",
@@ -102,8 +110,8 @@ def clear_leftovers(store: Store) -> None:
 
 
 def _check_space(store: Store, embeddings: Embeddings, encoder: EncoderFiles) -> None:
-    need = embeddings.vectors.nbytes + encoder.checkpoint.stat().st_size + encoder.onnx.stat().st_size
-    need += SPARE_BYTES + len(embeddings) * 512  # the items' table
+    need = round(GRAPH_AND_CODES * embeddings.vectors.nbytes) + SPARE_BYTES
+    need += encoder.checkpoint.stat().st_size + encoder.onnx.stat().st_size + len(embeddings) * 512  # the items' table
     free = shutil.disk_usage(store.versions_dir).free
     if need > free:
         raise LookalikeError(
@@ -123,40 +131,44 @@ def _temporary_folder(store: Store, number: int) -> Iterator[Path]:
 
 
 def _write_files(
-    folder: Path, items: Manifest, embeddings: Embeddings, encoder: EncoderFiles, root: str
+    folder: Path, items: Manifest, embeddings: Embeddings, encoder: EncoderFiles, root: str, choice: IndexChoice
 ) -> IndexVersion:
     """Write everything but version.json; returns its content, still without an id."""
-    index = FlatIndex.build(embeddings.vectors, "cpu")
-    files = {INDEX_FILE: _write_index(index, folder / INDEX_FILE)}
+    header = read_header(encoder.checkpoint)
+    built = build_promised_index(embeddings.vectors, embeddings.blocks, choice)
+    files = {name: _write_index(part, folder / name) for name, part in files_of(built.index).items()}
     items.write(folder / ITEMS_FILE)
     shutil.copyfile(encoder.onnx, folder / ONNX_FILE)
     shutil.copyfile(encoder.checkpoint, folder / CHECKPOINT_FILE)
     for name in (ITEMS_FILE, ONNX_FILE, CHECKPOINT_FILE):
         atomic.fsync_file(folder / name)
         files[name] = _facts(folder / name)
-    header = read_header(folder / CHECKPOINT_FILE)
     embedder = open_embedder(header.spec, onnx=folder / ONNX_FILE, checkpoint=folder / CHECKPOINT_FILE, device="cpu")
     return IndexVersion(
         id="",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         photos=len(items),
         products=items.product_count,
-        dimension=index.dimension,
+        dimension=built.index.dimension,
         blocks=dict(embeddings.blocks),
-        kind=index.kind,
-        recall=1.0,
+        kind=built.index.kind,
+        recall=built.recall,
         encoder_name=header.name,
         encoder_sha256=encoder.sha256,
         spec=header.spec,
         manifest_fingerprint=items.fingerprint,
         root=root,
         files=files,
-        canaries=_canaries(index, embeddings.blocks),
+        canaries=_canaries(built.index, embeddings.blocks),
         probe=tuple(float(value) for value in probe_vector(embedder)),
+        asked_kind=choice.kind,
+        promised_recall=choice.recall,
+        recalls=built.recalls,
+        parameters=built.parameters,
     )
 
 
-def _write_index(index: FlatIndex, path: Path) -> FileFacts:
+def _write_index(index: SearchIndex, path: Path) -> FileFacts:
     """Write the index through our own writer: hashed as it goes, and a full disk raises OSError."""
     digest = hashlib.sha256()
     size = 0
@@ -180,7 +192,7 @@ def _facts(path: Path) -> FileFacts:
         return FileFacts(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _canaries(index: FlatIndex, blocks: Blocks) -> tuple[Canary, ...]:
+def _canaries(index: SearchIndex, blocks: Blocks) -> tuple[Canary, ...]:
     positions = np.unique(np.linspace(0, len(index) - 1, CANARIES).astype(int))
     vectors = np.stack([index.vector(int(position)) for position in positions])
     found = index.search(weigh(vectors, blocks, DEFAULT_COLOUR), CANARY_NEIGHBORS)

@@ -76,7 +76,17 @@ def _in_use(store: Store, manifest: Manifest) -> str:
         else '; the catalog has changed since: run "lookalike index"'
     )
     quality = version.quality.get("warning") or version.quality.get("verdict")
-    return describe(version) + behind + (f"\nencoder    {quality}" if quality else "")
+    lines = [describe(version) + behind, *_finds(version)]
+    return "\n".join(lines + ([f"encoder    {quality}"] if quality else []))
+
+
+def _finds(version: IndexVersion) -> list[str]:
+    """How much of the true neighbours a version's index finds, and by which settings; nothing of an exact one."""
+    if not version.recalls:
+        return []
+    measured = ", ".join(f"{name}: {recall:.4f}" for name, recall in version.recalls.items())
+    settings = ", ".join(f"{name} {value}" for name, value in version.parameters.items())
+    return [f"recall@10  {measured} (promised {version.promised_recall:g}; {settings})"]
 
 
 def describe(version: IndexVersion) -> str:

@@ -10,7 +10,7 @@ from catalog.manifest import Manifest
 from catalog.scan import ScanSummary, scan_again
 from catalog.store import Store
 from index.changes import CatalogChanges, changes_between
-from index.config import SyncConfig
+from index.config import IndexChoice, SyncConfig
 from index.embedding import embed_catalog
 from index.encoders import held_encoder
 from index.fit_verdicts import verdicts_for
@@ -62,6 +62,7 @@ def sync(config: SyncConfig) -> SyncSummary:
 
     Raises:
         VersionError: there is no version in use, or it is damaged.
+        PromiseError: the index finds less than promised; the version in use stays.
         LookalikeError: the catalog is gone, or the disk is full; the version in use stays.
     """
     begun = time.monotonic()
@@ -81,7 +82,8 @@ def sync(config: SyncConfig) -> SyncSummary:
         )
         if published:
             verdicts = verdicts_for(catalog, Path(store.read_catalog()["root"]), encoder, version)
-            version = publish(store, catalog.items, catalog.embeddings, encoder, version.quality, verdicts)
+            choice = IndexChoice(kind=version.asked_kind, recall=version.promised_recall)
+            version = publish(store, catalog.items, catalog.embeddings, encoder, version.quality, verdicts, choice)
             prune(store, config.keep)
     return SyncSummary(
         scanned=scanned,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +30,9 @@ def unit_norm(vectors: Floats) -> Floats:
 
 def block_products(rows: Floats, others: Floats, blocks: Blocks) -> Floats:
     """Inner products of each row with its counterpart, block by block: float32 (N, B) of two (N, D)."""
-    starts = np.cumsum([0, *blocks.values()])[:-1]
-    products: Floats = np.add.reduceat(rows * others, starts, axis=1)
-    return products
+    edges = np.cumsum([0, *blocks.values()])
+    parts = [slice(*pair) for pair in pairwise(edges)]
+    return np.stack([np.einsum("nd,nd->n", rows[:, part], others[:, part]) for part in parts], axis=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,13 @@ from typing import Any
 from catalog import atomic
 from catalog.errors import UsageError, VersionError
 from catalog.store import Store
+from index.config import AskedKind
 from training.spec import EncoderSpec
 
 VERSION_FORMAT = 1
 INDEX_FILE, ITEMS_FILE = "index.faiss", "items.parquet"
+VECTORS_FILE = "vectors.faiss"
+"""Only of kinds that keep their vectors apart from the index."""
 ONNX_FILE, CHECKPOINT_FILE = "encoder.onnx", "encoder.safetensors"
 DESCRIPTION_FILE = "version.json"
 CONTENT_FILES = (INDEX_FILE, ITEMS_FILE, ONNX_FILE, CHECKPOINT_FILE)
@@ -60,7 +63,7 @@ class IndexVersion:
     kind: str
     """Kind of index, such as "exact"."""
     recall: float
-    """Measured part of the true nearest neighbours that it finds; 1 for an exact index."""
+    """Measured part of the true 10 nearest that it finds, for the worst set of queries; 1 for an exact index."""
     encoder_name: str
     """The run that trained the encoder, or "imagenet"."""
     encoder_sha256: str
@@ -81,6 +84,14 @@ class IndexVersion:
     """What the gate measured of the encoder (index/gate.py), and which layer was chosen; empty where nothing was."""
     verdicts: Mapping[str, Any] = field(default_factory=dict)
     """What similarities mean on this catalog (index/verdicts.py); empty where it was too small to tell."""
+    asked_kind: AskedKind = "auto"
+    """The kind of index that was asked for: a sync keeps to it."""
+    promised_recall: float = 0.99
+    """What `recall` must not be below: a sync keeps to it, too."""
+    recalls: Mapping[str, float] = field(default_factory=dict)
+    """Recall for each set of held-back queries by its name; empty for an exact index."""
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    """How far a search looks, as tuned after the build; empty for an exact index."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for version.json."""

@@ -22,8 +22,8 @@ from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path
 from catalog.same_picture import Comparison, compare
 from index.colour_weights import SAME_DESIGN
-from index.faiss_index import FlatIndex
 from index.loading import LoadedVersion
+from index.search_index import SearchIndex
 from index.vectors import Ids
 from search.duplicate_groups import Group, Pair, group_pairs
 from search.duplicates_config import DuplicatesConfig
@@ -145,7 +145,7 @@ def find_duplicates(config: DuplicatesConfig) -> DuplicatesSummary:
     )
 
 
-def candidate_pairs(index: FlatIndex, weighed: Weighed, contents: Contents, k: int, least: float) -> Iterator[Pair]:
+def candidate_pairs(index: SearchIndex, weighed: Weighed, contents: Contents, k: int, least: float) -> Iterator[Pair]:
     """Pairs of contents of which one is among the k nearest of the other, each once, as they are found.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 
 from catalog.progress import progress
 from index.batches import batches
-from index.faiss_index import FlatIndex
+from index.search_index import SearchIndex
 from index.vectors import Floats, Ids, Mask
 
 Weighed = Callable[[Floats], Floats]
@@ -38,7 +38,14 @@ class Others:
 
 
 def nearest_others(
-    index: FlatIndex, weighed: Weighed, groups: Ids, asked: Ids, k: int, *, among: Mask | None = None, description: str
+    index: SearchIndex,
+    weighed: Weighed,
+    groups: Ids,
+    asked: Ids,
+    k: int,
+    *,
+    among: Mask | None = None,
+    description: str,
 ) -> Iterator[Others]:
     """For each photo asked with, the nearest photo of each of the k nearest other groups.
 

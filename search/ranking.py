@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from index.faiss_index import FlatIndex
 from index.groups import Groups
 from index.product_means import ProductMeans
 from index.query import vectors_at
+from index.search_index import SearchIndex
 from index.vectors import Floats, Ids, Mask, Neighbors
 
 
@@ -29,7 +29,7 @@ class Place:
 
 
 def by_best_photo(
-    photos: FlatIndex, products: Groups, queries: Floats, k: int, allowed: Mask | None
+    photos: SearchIndex, products: Groups, queries: Floats, k: int, allowed: Mask | None
 ) -> list[list[Place]]:
     """The k products with the most similar photo to each query.
 
@@ -50,7 +50,7 @@ def by_best_photo(
 
 
 def by_mean(
-    means: ProductMeans, photos: FlatIndex, products: Groups, queries: Floats, k: int, allowed: Mask | None
+    means: ProductMeans, photos: SearchIndex, products: Groups, queries: Floats, k: int, allowed: Mask | None
 ) -> list[list[Place]]:
     """The k products with the most similar mean to each query, each shown by its best photo."""
     found = means.search(queries, k, allowed)
@@ -67,7 +67,7 @@ def by_mean(
     ]
 
 
-def best_photo(photos: FlatIndex, members: Ids, query: Floats, allowed: Mask | None = None) -> int:
+def best_photo(photos: SearchIndex, members: Ids, query: Floats, allowed: Mask | None = None) -> int:
     """The position, among a product's, of the photo that is most similar to a query (D,); of equals the first."""
     if allowed is not None:
         members = members[allowed[members]]

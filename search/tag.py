@@ -21,7 +21,7 @@ from catalog.errors import UsageError
 from catalog.manifest import Manifest
 from catalog.paths import shown
 from index.colour_weights import colour_weight
-from index.faiss_index import FlatIndex
+from index.search_index import SearchIndex
 from index.vectors import Ids, Mask
 from search.calibration import Calibration, cross_fitted
 from search.nearest_photos import Weighed, nearest_others
@@ -137,7 +137,7 @@ def read_labels(items: Manifest, column: str, products: Ids) -> Labels:
     return Labels(names=tuple(names), of_position=of_product[products])
 
 
-def votes(index: FlatIndex, weighed: Weighed, products: Ids, labels: Labels, k: int) -> Iterator[tuple[int, Vote]]:
+def votes(index: SearchIndex, weighed: Weighed, products: Ids, labels: Labels, k: int) -> Iterator[tuple[int, Vote]]:
     """For each product the position of its first photo, and what the k most similar others of each photo say together.
 
     Products without any other product of a known value are left out. Memory does not grow with their number.

@@ -41,7 +41,8 @@ def nearest(folder: Path) -> list[list[int]]:
     projected, colour = np.split(vectors, [16], axis=1)
     similarities = (1 - DEFAULT_COLOUR) * projected @ projected.T + DEFAULT_COLOUR * colour @ colour.T
     np.fill_diagonal(similarities, -2)
-    return np.argsort(-similarities, axis=1)[:, :10].tolist()
+    rows: list[list[int]] = np.argsort(-similarities, axis=1)[:, :10].tolist()
+    return rows
 
 
 def test_neighbours_before_and_now_equal_brute_force(store: Store, tmp_path: Path) -> None:

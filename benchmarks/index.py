@@ -1,0 +1,219 @@
+"""Kinds of index beside exact search and bare FAISS, in one run: queries/s, recall, memory, filters, latency by size.
+
+    LOOKALIKE_PHOTOS=FOLDER python -m benchmarks.index --folder WORK [--sizes 10000,100000,1000000]
+        [--dimensions 512,128] [--kinds auto]
+
+WORK keeps the photos' embeddings between runs. Vectors are drawn as benchmarks/drawn_vectors.py says, and queries are
+further draws, which no tuning has seen. Each index is built in a process of its own, whose memory is what is reported.
+Kinds: "auto" is what `lookalike index` would choose for the size; others by name. 512 is the default recipe's
+dimension.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from benchmarks.drawn_vectors import Mixture, photo_embeddings
+from benchmarks.record import write_record
+from index.approximate import TUNED_FOR
+from index.config import IndexChoice
+from index.faiss_index import FlatIndex
+from index.ivf_index import least_nprobe
+from index.kinds import choose_kind, files_of, read_index
+from index.promise import TIE
+from index.promised_index import build_promised_index
+from index.vectors import Floats
+from index.versions import INDEX_FILE, VECTORS_FILE
+
+BATCH, BATCHES, K = 256, 4, 10
+ROUNDS = 5
+SINGLE = 200
+"""Queries asked one by one."""
+SELECTIVITY = 0.01
+EXACT, FOUND = "exact", "found"
+
+
+def build(folder: Path, kind: str) -> dict[str, Any]:
+    """Build an index over vectors.npy, write it, and tell what that took; for a process of its own."""
+    vectors: Floats = np.load(folder / "vectors.npy")
+    before = resident_bytes("VmRSS") - vectors.nbytes
+    begun = time.monotonic()
+    choice = IndexChoice(kind=kind)  # type: ignore[arg-type]
+    built = build_promised_index(vectors, {"projection": vectors.shape[1]}, choice)
+    seconds = time.monotonic() - begun
+    for name, part in files_of(built.index).items():
+        with (folder / name).open("wb") as file:
+            part.write(file.write)
+    return {
+        "kind": built.index.kind,
+        "parameters": dict(built.parameters),
+        "recall_held_back": round(built.recall, 4),
+        "build_seconds": round(seconds, 1),
+        "build_peak_by_vectors_bytes": round((peak_bytes() - before) / vectors.nbytes, 2),
+    }
+
+
+def peak_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def resident_bytes(what: str) -> int:
+    """Memory of this process: "VmRSS", all of it; "RssAnon", what no file holds, so that pages of a mapped one do not
+    count.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) * 1024
+
+
+def weigh(folder: Path, built: dict[str, Any]) -> dict[str, float]:
+    """MB that a loaded index holds, and in its files; for a process of its own."""
+    before = resident_bytes("RssAnon")
+    index = read_index(folder, built["kind"], built["parameters"], "cpu")
+    held = resident_bytes("RssAnon") - before
+    files = sum((folder / name).stat().st_size for name in files_of(index))
+    return {"memory_mb": round(held / 1e6, 1), "files_mb": round(files / 1e6, 1)}
+
+
+def own_process(*arguments: str | Path) -> dict[str, Any]:
+    """What this command prints in a process of its own."""
+    line = [sys.executable, "-m", "benchmarks.index", *map(str, arguments)]
+    done = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True)
+    printed: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return printed
+
+
+def bare_search(folder: Path, built: dict[str, Any], count: int) -> Callable[[Floats], Any]:
+    """The same search by FAISS alone: its own index from the same file, with the same settings."""
+    index = faiss.read_index(str(folder / INDEX_FILE))
+    kind, parameters = built["kind"], built["parameters"]
+    if kind == "exact":
+        return lambda queries: index.search(queries, K)
+    if kind == "hnsw":
+        walk = faiss.SearchParametersHNSW(efSearch=max(parameters["ef_search"], 2 * TUNED_FOR))
+        return lambda queries: index.search(queries, K, params=walk)
+    if kind == "ivf":
+        nprobe = max(parameters["nprobe"], least_nprobe(K, count, index.nlist))
+        lists = faiss.SearchParametersIVF(nprobe=nprobe)
+        return lambda queries: index.search(queries, K, params=lists)
+    candidates = max(parameters["candidates"], 2 * TUNED_FOR)
+    nlist = faiss.extract_index_ivf(index).nlist
+    lists = faiss.SearchParametersIVF(nprobe=max(parameters["nprobe"], least_nprobe(candidates, count, nlist)))
+    ranked = faiss.IndexRefine(index, faiss.read_index(str(folder / VECTORS_FILE), faiss.IO_FLAG_MMAP_IFC))
+    settings = faiss.IndexRefineSearchParameters(
+        k_factor=candidates / K, base_index_params=faiss.SearchParametersPreTransform(index_params=lists)
+    )
+    return lambda queries: ranked.search(queries, K, params=settings)
+
+
+def side_by_side(searches: dict[str, Callable[[Floats], Any]], queries: Floats) -> dict[str, float]:
+    """Queries/s of each in batches of 256, taking turns batch by batch; the median batch of all rounds."""
+    seconds: dict[str, list[float]] = {name: [] for name in searches}
+    for search in searches.values():
+        search(queries[:BATCH])
+    for _ in range(ROUNDS):
+        for start in range(0, len(queries), BATCH):
+            for name, search in searches.items():
+                begun = time.perf_counter()
+                search(queries[start : start + BATCH])
+                seconds[name].append(time.perf_counter() - begun)
+    return {name: BATCH / statistics.median(taken) for name, taken in seconds.items()}
+
+
+def single(search: Callable[[Floats], Any], queries: Floats) -> dict[str, float]:
+    """Milliseconds of one query at a time: median, and 99th percentile."""
+    taken = []
+    for query in queries[:SINGLE]:
+        begun = time.perf_counter()
+        search(query[None])
+        taken.append(1000 * (time.perf_counter() - begun))
+    return {"p50_ms": round(statistics.median(taken), 2), "p99_ms": round(float(np.quantile(taken, 0.99)), 2)}
+
+
+def measure(vectors: Floats, queries: Floats, folder: Path, kind: str) -> dict[str, Any]:
+    """One kind at one size."""
+    np.save(folder / "vectors.npy", vectors)
+    built = own_process("--build", folder, "--kinds", kind)
+    weight = own_process("--weigh", folder, "--kinds", json.dumps(built))
+    index = read_index(folder, built["kind"], built["parameters"], "cpu")
+    exact = FlatIndex.build(vectors, "cpu")
+    rates = side_by_side(
+        {
+            EXACT: lambda asked: exact.search(asked, K),
+            FOUND: lambda asked: index.search(asked, K),
+            "bare": bare_search(folder, built, len(vectors)),
+        },
+        queries,
+    )
+    allowed = np.random.default_rng(4).random(len(vectors)) < SELECTIVITY
+    least = exact.search(queries, K).similarities[:, -1:]
+    least_allowed = exact.search(queries[:BATCH], K, allowed).similarities[:, -1:]
+    hits = index.search(queries, K).similarities >= least - TIE
+    hits_allowed = index.search(queries[:BATCH], K, allowed).similarities >= least_allowed - TIE
+    return {
+        **built,
+        "recall_at_10": round(float(hits.mean()), 4),
+        "queries_per_second": {name: round(rate) for name, rate in rates.items()},
+        "times_exact": round(rates[FOUND] / rates[EXACT], 1),
+        "wrapper_overhead": round(rates["bare"] / rates[FOUND] - 1, 4),
+        **weight,
+        "single": single(lambda asked: index.search(asked, K), queries),
+        "single_exact": single(lambda asked: exact.search(asked, K), queries),
+        "filter_1_percent": {
+            "recall_at_10": round(float(hits_allowed.mean()), 4),
+            **single(lambda asked: index.search(asked, K, allowed), queries),
+        },
+    }
+
+
+def main() -> None:
+    """Measure and record."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--folder", type=Path, help="where the photos' embeddings are kept")
+    options.add_argument("--sizes", default="10000,100000,1000000")
+    options.add_argument("--dimensions", default="512,128")
+    options.add_argument("--kinds", default="auto")
+    options.add_argument("--build", type=Path, help="for the processes that this command starts itself")
+    options.add_argument("--weigh", type=Path, help="likewise")
+    chosen = options.parse_args()
+    if chosen.build:
+        print(json.dumps(build(chosen.build, chosen.kinds)))
+        return
+    if chosen.weigh:
+        print(json.dumps(weigh(chosen.weigh, json.loads(chosen.kinds))))
+        return
+    photos = Path(os.environ.get("LOOKALIKE_PHOTOS", "../shared/data")) / "clothing" / "images" / "train"
+    folder = chosen.folder or Path(tempfile.mkdtemp(prefix="lookalike-benchmark-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    embeddings = photo_embeddings(photos, folder)
+    figures: dict[str, Any] = {"threads": faiss.omp_get_max_threads(), "batch": BATCH, "k": K}
+    for dimension in map(int, chosen.dimensions.split(",")):
+        mixture = Mixture.fit(embeddings, dimension)
+        figures[f"{dimension}"] = {"nearest_cosine": mixture.likeness()}
+        queries = mixture.draw(BATCH * BATCHES, seed=2)
+        for size in map(int, chosen.sizes.split(",")):
+            vectors = mixture.draw(size, seed=1)
+            kinds = {choose_kind(kind, size, dimension) for kind in chosen.kinds.split(",")}
+            for kind in sorted(kinds):
+                with tempfile.TemporaryDirectory(dir=folder) as work:
+                    figures[f"{dimension}"][f"{size} {kind}"] = found = measure(vectors, queries, Path(work), kind)
+                print(f"{size} x {dimension} {kind}: {json.dumps(found)}", flush=True)
+    print(write_record("index", figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The ivf-pq kind: an inverted file of small codes finds candidates, and float32 vectors in a mapped file rank them.
+
+Product quantisation: Jégou, Douze and Schmid (PAMI 2011); its 4-bit codes looked up in registers: André, Kermarrec and
+Le Scouarnec, Cache locality is not enough (VLDB 2015). Why not 8-bit scalars: docs/decisions/0019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
+from index.coarse import PER_CENTRE, list_count, sample, slices, train_centres
+from index.faiss_files import read_faiss, write_faiss
+from index.faiss_index import FlatIndex
+from index.ivf_index import least_nprobe
+from index.vectors import Floats, Mask
+
+START = {"nprobe": 8, "candidates": 100}
+CANDIDATES = (20, 50, 100, 200, 400, 800)
+"""How many candidates may be ranked anew, for k = 10."""
+CODED_DIMENSIONS = 256
+"""Most directions that go into the code, those with most of the vectors' length; ranking sees all."""
+BITS = 4
+"""Of each direction's code: 128 bytes for 256 directions."""
+TRAINED_ON = 32_768
+"""Vectors from which directions and codewords are worked out."""
+CODES_PER_CANDIDATE = 200
+"""Codes that are looked at in the time in which one candidate is fetched and ranked; measured."""
+FEW = 20
+"""Where a filter leaves at most one in so many vectors, these are compared exactly."""
+MORE = 4
+"""Under a filter so many times more candidates are ranked, until that changes no answer: the nearest that are left may
+be far, and as similar as many others."""
+
+
+class IVFPQIndex(ApproximateIndex):
+    """Codes in lists, and the vectors themselves to rank what they find; see `SearchIndex`.
+
+    Parameters: nprobe, how many lists are looked into; candidates, how many of the codes found are ranked by vectors.
+
+    Attributes:
+        exact: the vectors, which lie in a file of their own.
+    """
+
+    kind = "ivf-pq"
+
+    def __init__(self, index: faiss.IndexPreTransform, exact: FlatIndex, parameters: Mapping[str, int] = START) -> None:
+        super().__init__(parameters)
+        self._index, self.exact = index, exact
+        self._lists = int(faiss.extract_index_ivf(index).nlist)
+        self._ranked = faiss.IndexRefine(index, exact.master)
+
+    @classmethod
+    def build(cls, vectors: Floats) -> IVFPQIndex:
+        """An index over float32 (N, D) vectors of one length."""
+        lists = list_count(len(vectors))
+        turn = _main_directions(vectors)
+        centres = train_centres(turn.apply(sample(vectors, PER_CENTRE * lists)), lists)
+        codes = faiss.IndexIVFPQFastScan(centres, turn.d_out, lists, turn.d_out, BITS, faiss.METRIC_INNER_PRODUCT)
+        codes.pq.cp.niter, codes.pq.cp.max_points_per_centroid = 10, 128  # 16 codewords on a line are soon found
+        codes.train(turn.apply(sample(vectors, TRAINED_ON)))
+        index = faiss.IndexPreTransform(turn, codes)
+        for part in slices(vectors):
+            index.add(part)
+        return cls(index, FlatIndex.build(vectors, "cpu"))
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @property
+    def dimension(self) -> int:
+        """D, the width of its vectors."""
+        return int(self._index.d)
+
+    def vector(self, position: int) -> Floats:
+        """The vector at a position, float32 (D,)."""
+        return self.exact.vector(position)
+
+    def ladders(self) -> Sequence[Ladder]:
+        """For each number of candidates, nprobe up to all lists."""
+        return [
+            Ladder(
+                fixed={"candidates": candidates},
+                swept="nprobe",
+                most=self._lists,
+                base_cost=CODES_PER_CANDIDATE * candidates,
+                step_cost=len(self) / self._lists,
+            )
+            for candidates in CANDIDATES
+        ]
+
+    def write(self, write: Callable[[bytes], int]) -> None:
+        """See `SearchIndex.write`; `exact` is written by itself."""
+        write_faiss(self._index, write)
+
+    @classmethod
+    def read(cls, path: Path, vectors: Path, parameters: Mapping[str, int]) -> IVFPQIndex:
+        """The index in a file, and its vectors in another one, which stay there.
+
+        Raises:
+            VersionError: one of them cannot be read, or is of another kind.
+        """
+        index = read_faiss(path, faiss.IndexPreTransform, "ivf-pq")
+        return cls(index, FlatIndex.read(vectors, "cpu", mapped=True), parameters)
+
+    def _look(self, queries: Floats, k: int) -> Found:
+        candidates = self._candidates(k)
+        nprobe = max(self.parameters["nprobe"], least_nprobe(candidates, len(self), self._lists))
+        return self._rank(queries, k, candidates, faiss.SearchParametersIVF(nprobe=nprobe))
+
+    def _look_everywhere(self, queries: Floats, k: int, allowed: Mask | None) -> Found:
+        if allowed is None or allowed.sum() * FEW <= len(self):
+            exact = self.exact.search(queries, k, allowed)
+            return exact.similarities, exact.positions
+        chosen = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        everywhere = faiss.SearchParametersIVF(nprobe=self._lists, sel=chosen)
+        candidates = self._candidates(k)
+        similarities, positions = self._rank(queries, k, candidates, everywhere)
+        rows = np.arange(len(queries))
+        while len(rows) and candidates * MORE * FEW <= allowed.sum():
+            candidates *= MORE
+            before = similarities[rows]
+            similarities[rows], positions[rows] = self._rank(queries[rows], k, candidates, everywhere)
+            rows = rows[(similarities[rows] > before).any(axis=1)]
+        if len(rows):
+            exact = self.exact.search(queries[rows], k, allowed)
+            similarities[rows], positions[rows] = exact.similarities, exact.positions
+        return similarities, positions
+
+    def _candidates(self, k: int) -> int:
+        return max(self.parameters["candidates"], 2 * max(k, TUNED_FOR))
+
+    def _rank(self, queries: Floats, k: int, candidates: int, lists: faiss.SearchParametersIVF) -> Found:
+        turned = faiss.SearchParametersPreTransform(index_params=lists)
+        ranked = faiss.IndexRefineSearchParameters(k_factor=candidates / k, base_index_params=turned)
+        found: Found = self._ranked.search(queries, k, params=ranked)
+        return found
+
+
+def _main_directions(vectors: Floats) -> faiss.LinearTransform:
+    """A turn to the directions that hold most of the vectors' length, at most `CODED_DIMENSIONS` of them.
+
+    Nothing is subtracted first, unlike in a PCA: that would change inner products by another amount for each vector.
+    Then they are mixed at random, so that each holds as much as the others: FAISS rounds what codewords contribute to
+    one scale for all, on which small directions would vanish.
+    """
+    points = sample(vectors, TRAINED_ON)
+    _, directions = np.linalg.eigh(points.T @ points)
+    kept = directions[:, ::-1][:, :CODED_DIMENSIONS].T
+    mixed, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(len(kept), len(kept))))
+    kept = (mixed @ kept).astype(np.float32)
+    turn = faiss.LinearTransform(vectors.shape[1], len(kept), False)
+    faiss.copy_array_to_vector(kept.ravel(), turn.A)
+    turn.is_trained = True
+    return turn

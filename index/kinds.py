@@ -1,0 +1,75 @@
+"""Which kind of index a catalog gets, and how each is built and read.
+
+The rules, in their order (the reasons: docs/decisions/0019), where a catalog has N vectors of D numbers:
+
+    under 1,000 vectors              exact, whatever was asked for: nothing is quicker, and no promise could be measured
+    a kind was asked for             that one
+    N × D up to 64 Mi (256 MiB)      exact: a search takes less time than encoding the query
+    N × D up to 256 Mi (1 GiB)       ivf
+    more                             ivf-pq: codes of at most D / 4 + 8 bytes in memory, vectors in a mapped file
+
+hnsw is there for those who ask for it: quick for single queries, but it takes long to build, and all of its vectors
+and 256 bytes more for each stay in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from index.config import AskedKind, Kind
+from index.faiss_index import FlatIndex
+from index.hnsw_index import HNSWIndex
+from index.ivf_index import IVFIndex
+from index.ivf_pq_index import IVFPQIndex
+from index.search_index import SearchIndex
+from index.vectors import Floats
+from index.versions import INDEX_FILE, VECTORS_FILE
+from training.config import Device
+
+FEWEST = 1000
+MOST_EXACT = 64 * 2**20
+MOST_WHOLE = 256 * 2**20
+
+BUILD: Mapping[Kind, Callable[[Floats], SearchIndex]] = {
+    "exact": lambda vectors: FlatIndex.build(vectors, "cpu"),
+    "ivf": IVFIndex.build,
+    "hnsw": HNSWIndex.build,
+    "ivf-pq": IVFPQIndex.build,
+}
+
+
+def choose_kind(asked: AskedKind, vectors: int, dimension: int) -> Kind:
+    """The kind for so many vectors of that dimension, by the rules above."""
+    if vectors < FEWEST:
+        return "exact"
+    if asked != "auto":
+        return asked
+    if vectors * dimension <= MOST_EXACT:
+        return "exact"
+    return "ivf" if vectors * dimension <= MOST_WHOLE else "ivf-pq"
+
+
+def files_of(index: SearchIndex) -> dict[str, SearchIndex]:
+    """The files that an index is written to, and what to write there."""
+    return {INDEX_FILE: index, VECTORS_FILE: index.exact} if isinstance(index, IVFPQIndex) else {INDEX_FILE: index}
+
+
+def read_index(folder: Path, kind: str, parameters: Mapping[str, int], device: Device) -> SearchIndex:
+    """The index in a version's folder; kinds other than exact are searched on the CPU, whatever the device.
+
+    Args:
+        kind, parameters: as version.json says.
+
+    Raises:
+        VersionError: a file cannot be read, or is of another kind.
+        DeviceError: "gpu" was asked for and there is none.
+    """
+    file = folder / INDEX_FILE
+    if kind == "ivf":
+        return IVFIndex.read(file, parameters)
+    if kind == "hnsw":
+        return HNSWIndex.read(file, parameters)
+    if kind == "ivf-pq":
+        return IVFPQIndex.read(file, folder / VECTORS_FILE, parameters)
+    return FlatIndex.read(file, device)

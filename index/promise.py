@@ -1,0 +1,111 @@
+"""The promise: after a build, how many true neighbours an index finds is measured, and it looks as far as it must.
+
+Recall@10 against exact search, on held-back queries, for every set of queries by itself. Answers as similar as the
+last true one count as found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+
+from catalog.errors import PromiseError
+from index.approximate import ApproximateIndex, Ladder
+from index.held_back import HeldBack
+from index.search_index import SearchIndex
+from index.vectors import Floats, Ids
+
+K = 10
+TIE = 1e-6
+"""Similarities as close as this are the same: two ways of adding up one inner product differ by less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One set of queries with what there is to find.
+
+    Attributes:
+        queries: float32 (Q, D).
+        began_at: int64 (Q,), the position that does not count as a query's answer.
+        least: float32 (Q,), similarity of the last of the true neighbours.
+        neighbours: how many true neighbours each query has: K, or fewer in a small catalog.
+    """
+
+    queries: Floats
+    began_at: Ids
+    least: Floats
+    neighbours: int
+
+
+def exact_tasks(vectors: Floats, queries: HeldBack, query_sets: Mapping[str, Floats]) -> dict[str, Task]:
+    """What exact search finds, for each set.
+
+    Args:
+        vectors: float32 (N, D), N at least 2.
+        query_sets: by name, each float32 (Q, D): the queries, their blocks weighted in different ways.
+    """
+    neighbours = min(K, len(vectors) - 1)
+    tasks = {}
+    for name, asked in query_sets.items():
+        similarities, positions = faiss.knn(asked, vectors, neighbours + 1, metric=faiss.METRIC_INNER_PRODUCT)
+        own = positions == queries.began_at[:, None]
+        own[~own.any(axis=1), -1] = True  # it is not among them: the last one is one too many
+        least = similarities[~own].reshape(len(asked), neighbours)[:, -1]
+        tasks[name] = Task(asked, queries.began_at, least, neighbours)
+    return tasks
+
+
+def recall(index: SearchIndex, task: Task) -> float:
+    """Part of the true neighbours that an index finds, in [0, 1]; ties count as found."""
+    found = index.search(task.queries, task.neighbours + 1)
+    other = found.positions != task.began_at[:, None]
+    hits = (found.similarities >= task.least[:, None] - TIE) & other
+    return float(np.minimum(hits.sum(axis=1), task.neighbours).sum() / (len(hits) * task.neighbours))
+
+
+def keep_promise(index: ApproximateIndex, tasks: Mapping[str, Task], promised: float) -> dict[str, float]:
+    """Set the index's parameters to the cheapest that keep the promise for every set; returns the recall for each.
+
+    Raises:
+        PromiseError: nothing keeps it.
+    """
+    best: tuple[float, dict[str, int]] | None = None
+    for ladder in index.ladders():
+        value = _smallest_that_keeps(index, ladder, tasks, promised, None if best is None else best[0])
+        if value is not None and (best is None or ladder.cost(value) < best[0]):
+            best = ladder.cost(value), ladder.parameters(value)
+    if best is None:
+        measured = {name: round(recall(index, task), 4) for name, task in tasks.items()}
+        raise PromiseError(
+            f"an index must find {promised:g} of the true nearest {K}; the {index.kind} index finds "
+            f"{min(measured.values()):g} at most, looking as far as it can: "
+            'ask for less by --recall, or choose "--kind exact"'
+        )
+    index.parameters = best[1]
+    return {name: recall(index, task) for name, task in tasks.items()}
+
+
+def _smallest_that_keeps(
+    index: ApproximateIndex, ladder: Ladder, tasks: Mapping[str, Task], promised: float, cheapest: float | None
+) -> int | None:
+    """The smallest value that keeps the promise: doubled until it does, then halved in between.
+
+    None where no value does, or none that costs less than `cheapest`.
+    """
+
+    def keeps(value: int) -> bool:
+        index.parameters = ladder.parameters(value)
+        return all(recall(index, task) >= promised for task in tasks.values())
+
+    low, high = 0, 1
+    while not keeps(high):
+        if high == ladder.most or (cheapest is not None and ladder.cost(high) >= cheapest):
+            return None
+        low, high = high, min(2 * high, ladder.most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if keeps(middle) else (middle, high)
+    return high
