@@ -7,9 +7,9 @@ The rules, in their order (the reasons: docs/decisions/0019), where a catalog ha
     N × D up to 64 Mi (256 MiB)      exact: a search takes less time than encoding the query
     more                             ivf-pq: codes of at most 128 bytes each in memory, vectors in a mapped file
 
-The others are there for those who ask for them. ivf keeps whole vectors in memory and reads many more bytes for a query,
-but nothing is approximate in it except where it looks. hnsw takes longest to build, and all of its vectors and 256
-bytes more for each stay in memory.
+The others are there for those who ask for them. ivf keeps whole vectors in memory and reads many more bytes for a
+query, but nothing is approximate in it except where it looks. hnsw takes longest to build, and all of its vectors and
+256 bytes more for each stay in memory.
 """
 
 from __future__ import annotations
