@@ -5,11 +5,11 @@ The rules, in their order (the reasons: docs/decisions/0019), where a catalog ha
     under 1,000 vectors              exact, whatever was asked for: nothing is quicker, and no promise could be measured
     a kind was asked for             that one
     N × D up to 64 Mi (256 MiB)      exact: a search takes less time than encoding the query
-    N × D up to 256 Mi (1 GiB)       ivf
-    more                             ivf-pq: codes of at most D / 4 + 8 bytes in memory, vectors in a mapped file
+    more                             ivf-pq: codes of at most 128 bytes each in memory, vectors in a mapped file
 
-hnsw is there for those who ask for it: quick for single queries, but it takes long to build, and all of its vectors
-and 256 bytes more for each stay in memory.
+The others are there for those who ask for them. ivf keeps whole vectors in memory and reads many more bytes for a
+query, but nothing is approximate in it except where it looks. hnsw takes longest to build, and all of its vectors and
+256 bytes more for each stay in memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from training.config import Device
 
 FEWEST = 1000
 MOST_EXACT = 64 * 2**20
-MOST_WHOLE = 256 * 2**20
 
 BUILD: Mapping[Kind, Callable[[Floats], SearchIndex]] = {
     "exact": lambda vectors: FlatIndex.build(vectors, "cpu"),
@@ -45,9 +44,7 @@ def choose_kind(asked: AskedKind, vectors: int, dimension: int) -> Kind:
         return "exact"
     if asked != "auto":
         return asked
-    if vectors * dimension <= MOST_EXACT:
-        return "exact"
-    return "ivf" if vectors * dimension <= MOST_WHOLE else "ivf-pq"
+    return "exact" if vectors * dimension <= MOST_EXACT else "ivf-pq"
 
 
 def files_of(index: SearchIndex) -> dict[str, SearchIndex]:

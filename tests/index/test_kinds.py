@@ -187,9 +187,9 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_sizes_and_wishes_choose_the_kind() -> None:
     assert choose_kind("auto", 130_000, 512) == "exact"
-    assert choose_kind("auto", 140_000, 512) == "ivf"
-    assert choose_kind("auto", 1_000_000, 128) == "ivf"
-    assert choose_kind("auto", 1_000_000, 512) == "ivf-pq"
+    assert choose_kind("auto", 140_000, 512) == "ivf-pq"
+    assert choose_kind("auto", 1_000_000, 128) == "ivf-pq"
+    assert choose_kind("ivf", 1_000_000, 512) == "ivf"
     assert choose_kind("hnsw", 1_000, 512) == "hnsw"
     assert choose_kind("exact", 10_000_000, 512) == "exact"
     assert choose_kind("ivf-pq", 999, 512) == "exact"
