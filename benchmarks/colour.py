@@ -182,11 +182,10 @@ def clothing_figures(folder: Path, preset: str) -> dict[str, Any]:
     for name, describe in DESCRIPTORS.items():
         colours = [unit_norm(np.stack([describe(one) for one in photos[part].pixels])) for part in ("val", "train")]
         for weight in WEIGHTS:
+            scales = np.sqrt(np.array([1 - weight, weight], np.float32))  # on both sides: of unit norm, as is asked for
             asked, searched = (
-                np.concatenate([photos[part].projected * scale[0], colour * scale[1]], axis=1).astype(np.float32)
-                for part, colour, scale in zip(
-                    ("val", "train"), colours, ((1 - weight, weight), (1.0, 1.0)), strict=True
-                )
+                np.concatenate([photos[part].projected * scales[0], colour * scales[1]], axis=1)
+                for part, colour in zip(("val", "train"), colours, strict=True)
             )
             found = find_category(asked, searched, labels["val"], labels["train"]).metrics()
             figures.setdefault(name, {})[weight] = {key: float(found[key].mean()) for key in ("recall@1", "map@r")}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.main_job import lookalike
+from benchmarks.main_job import COLOURLESS, lookalike
 from benchmarks.record import write_record
 from catalog.sample.catalog import SampleCatalog, SampleConfig, draw_sample
 
@@ -25,7 +25,7 @@ OTHERS = 5
 
 def customer_photos(sample: SampleCatalog, store: Path, output: Path) -> dict[str, float]:
     """How often a customer photo's first answer is its product, its design, and among five its product."""
-    lookalike("search", sample.customer_photos, "--store", store, "-k", "5", "--output", output)
+    lookalike("search", sample.customer_photos, "--store", store, "-k", "5", "--output", output, *COLOURLESS)
     answers = pd.read_csv(output)
     truth = pd.read_csv(sample.answers).set_index("path")["item_id"]
     titles = pd.read_csv(sample.table).set_index("item_id")["title"]
@@ -42,7 +42,17 @@ def customer_photos(sample: SampleCatalog, store: Path, output: Path) -> dict[st
 
 def other_products(sample: SampleCatalog, store: Path, output: Path) -> dict[str, float]:
     """Of the five products most like a catalog photo's own, the part of the same design, and of the same colour."""
-    lookalike("search", sample.table.parent / "photos", "--store", store, "-k", str(OTHERS + 1), "--output", output)
+    lookalike(
+        "search",
+        sample.table.parent / "photos",
+        "--store",
+        store,
+        "-k",
+        str(OTHERS + 1),
+        "--output",
+        output,
+        *COLOURLESS,
+    )
     answers = pd.read_csv(output)
     products = pd.read_csv(sample.table).set_index("path")
     asked = products.loc["photos/" + answers["query"]].reset_index()

@@ -9,9 +9,9 @@ from training.config import require
 ColourChoice = float | Literal["same-design", "same-colour"]
 """A weight, 0 … 1, or the name of one."""
 
-DEFAULT_COLOUR = 0.15
+DEFAULT_COLOUR = 0.1
 """Best on the whole (docs/decisions/0020)."""
-SAME_DESIGN, SAME_COLOUR = 0.0, 0.7
+SAME_DESIGN, SAME_COLOUR = 0.0, 0.8
 """Colours do not count; colours count most."""
 NAMED_WEIGHTS = {"same-design": SAME_DESIGN, "same-colour": SAME_COLOUR}
 COLOUR_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)

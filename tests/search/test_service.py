@@ -119,7 +119,7 @@ def test_the_weight_of_colours_is_chosen_by_the_query(variants: Store) -> None:
     loaded = service.pin().loaded
     vectors = np.stack([loaded.index.vector(position) for position in range(13)])
     cosines = vectors[:, :16] @ vectors[3, :16], vectors[:, 16:] @ vectors[3, 16:]
-    choices: dict[ColourChoice, float] = {0.4: 0.4, "same-design": 0.0, "same-colour": 0.7, 1: 1.0}
+    choices: dict[ColourChoice, float] = {0.4: 0.4, "same-design": 0.0, "same-colour": 0.8, 1: 1.0}
     for choice, weight in choices.items():
         expected = (1 - weight) * cosines[0] + weight * cosines[1]
         for match in service.search(_bytes(variants, "3.png"), k=9, colour=choice).matches:
