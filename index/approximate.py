@@ -6,6 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import faiss
+
+from index.faiss_files import write_faiss
 from index.search_index import neighbors, no_neighbors
 from index.vectors import Floats, Ids, Mask, Neighbors
 
@@ -63,25 +66,25 @@ class ApproximateIndex(ABC):
     kind: str
     device = "cpu"
 
-    def __init__(self, parameters: Mapping[str, int]) -> None:
+    def __init__(self, index: faiss.Index, parameters: Mapping[str, int]) -> None:
+        self._index = index
         self.parameters = dict(parameters)
 
-    @abstractmethod
     def __len__(self) -> int:
-        """N."""
+        return int(self._index.ntotal)
 
     @property
-    @abstractmethod
     def dimension(self) -> int:
         """D, the width of its vectors."""
+        return int(self._index.d)
 
     @abstractmethod
     def vector(self, position: int) -> Floats:
         """The vector at a position, see `SearchIndex.vector`."""
 
-    @abstractmethod
     def write(self, write: Callable[[bytes], int]) -> None:
         """Pass its file on, see `SearchIndex.write`."""
+        write_faiss(self._index, write)
 
     @abstractmethod
     def ladders(self) -> Sequence[Ladder]:

@@ -6,14 +6,14 @@ graphs (arXiv 1603.09320). All vectors are of one length, so the largest inner p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import faiss
 
 from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
 from index.coarse import slices
-from index.faiss_files import read_faiss, write_faiss
+from index.faiss_files import read_faiss
 from index.faiss_index import FlatIndex
 from index.vectors import Floats, Mask
 
@@ -31,8 +31,7 @@ class HNSWIndex(ApproximateIndex):
     kind = "hnsw"
 
     def __init__(self, index: faiss.IndexHNSWFlat, parameters: Mapping[str, int] = START) -> None:
-        super().__init__(parameters)
-        self._index = index
+        super().__init__(index, parameters)
         self._exact = FlatIndex(faiss.downcast_index(index.storage), "cpu")
 
     @classmethod
@@ -47,14 +46,6 @@ class HNSWIndex(ApproximateIndex):
             index.add(part)
         return cls(index)
 
-    def __len__(self) -> int:
-        return int(self._index.ntotal)
-
-    @property
-    def dimension(self) -> int:
-        """D, the width of its vectors."""
-        return int(self._index.d)
-
     def vector(self, position: int) -> Floats:
         """The vector at a position, float32 (D,)."""
         return self._exact.vector(position)
@@ -62,10 +53,6 @@ class HNSWIndex(ApproximateIndex):
     def ladders(self) -> Sequence[Ladder]:
         """ef_search, up to MOST_EF."""
         return (Ladder(swept="ef_search", most=min(MOST_EF, len(self))),)
-
-    def write(self, write: Callable[[bytes], int]) -> None:
-        """See `SearchIndex.write`."""
-        write_faiss(self._index, write)
 
     @classmethod
     def read(cls, path: Path, parameters: Mapping[str, int]) -> HNSWIndex:

@@ -5,7 +5,7 @@ Sivic and Zisserman, Video Google (ICCV 2003); the vectors stay float32, so with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
 from index.coarse import list_count, slices, train_centres
-from index.faiss_files import read_faiss, write_faiss
+from index.faiss_files import read_faiss
 from index.vectors import Floats, Mask
 
 START = {"nprobe": 8}
@@ -33,8 +33,7 @@ class IVFIndex(ApproximateIndex):
     kind = "ivf"
 
     def __init__(self, index: faiss.IndexIVFFlat, parameters: Mapping[str, int] = START) -> None:
-        super().__init__(parameters)
-        self._index = index
+        super().__init__(index, parameters)
         if self._index.direct_map.type == faiss.DirectMap.NoMap:
             self._index.make_direct_map()
 
@@ -50,14 +49,6 @@ class IVFIndex(ApproximateIndex):
             index.add(part)
         return cls(index)
 
-    def __len__(self) -> int:
-        return int(self._index.ntotal)
-
-    @property
-    def dimension(self) -> int:
-        """D, the width of its vectors."""
-        return int(self._index.d)
-
     @property
     def lists(self) -> int:
         """How many lists there are."""
@@ -71,10 +62,6 @@ class IVFIndex(ApproximateIndex):
     def ladders(self) -> Sequence[Ladder]:
         """nprobe, up to all lists."""
         return (Ladder(swept="nprobe", most=self.lists),)
-
-    def write(self, write: Callable[[bytes], int]) -> None:
-        """See `SearchIndex.write`."""
-        write_faiss(self._index, write)
 
     @classmethod
     def read(cls, path: Path, parameters: Mapping[str, int]) -> IVFIndex:

@@ -6,7 +6,7 @@ Le Scouarnec, Cache locality is not enough (VLDB 2015). Why not 8-bit scalars: d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import faiss
@@ -14,7 +14,7 @@ import numpy as np
 
 from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
 from index.coarse import PER_CENTRE, list_count, sample, slices, train_centres
-from index.faiss_files import read_faiss, write_faiss
+from index.faiss_files import read_faiss
 from index.faiss_index import FlatIndex
 from index.ivf_index import least_nprobe
 from index.vectors import Floats, Mask
@@ -49,8 +49,8 @@ class IVFPQIndex(ApproximateIndex):
     kind = "ivf-pq"
 
     def __init__(self, index: faiss.IndexPreTransform, exact: FlatIndex, parameters: Mapping[str, int] = START) -> None:
-        super().__init__(parameters)
-        self._index, self.exact = index, exact
+        super().__init__(index, parameters)
+        self.exact = exact
         self._lists = int(faiss.extract_index_ivf(index).nlist)
         self._ranked = faiss.IndexRefine(index, exact.master)
 
@@ -68,14 +68,6 @@ class IVFPQIndex(ApproximateIndex):
             index.add(part)
         return cls(index, FlatIndex.build(vectors, "cpu"))
 
-    def __len__(self) -> int:
-        return int(self._index.ntotal)
-
-    @property
-    def dimension(self) -> int:
-        """D, the width of its vectors."""
-        return int(self._index.d)
-
     def vector(self, position: int) -> Floats:
         """The vector at a position, float32 (D,)."""
         return self.exact.vector(position)
@@ -92,10 +84,6 @@ class IVFPQIndex(ApproximateIndex):
             )
             for candidates in CANDIDATES
         ]
-
-    def write(self, write: Callable[[bytes], int]) -> None:
-        """See `SearchIndex.write`; `exact` is written by itself."""
-        write_faiss(self._index, write)
 
     @classmethod
     def read(cls, path: Path, vectors: Path, parameters: Mapping[str, int]) -> IVFPQIndex:
