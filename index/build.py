@@ -37,6 +37,8 @@ class IndexSummary:
     """Old versions that were removed."""
     verdict: str
     """What the check of the encoder found; empty where it is the one that was in use."""
+    replaced: bool
+    """Whether another encoder was in use before."""
     seconds: float
 
     @property
@@ -49,7 +51,9 @@ class IndexSummary:
         return (
             f"version {self.version.id} in use: {self.version.photos} photos of {self.version.products} products by "
             f"{self.version.encoder_name}; {self.embedded} embedded, {self.reused} reused{lost}, "
-            f"in {self.seconds:.1f} s" + (f"\nencoder: {self.verdict}" if self.verdict else "")
+            f"in {self.seconds:.1f} s"
+            + (f"\nencoder: {self.verdict}" if self.verdict else "")
+            + ('\nhow the answers have changed: "lookalike compare"' if self.replaced else "")
         )
 
 
@@ -81,6 +85,7 @@ def build_version(config: IndexConfig) -> IndexSummary:
         unreadable=catalog.unreadable,
         removed=tuple(removed),
         verdict=verdict,
+        replaced=in_use is not None and in_use.encoder_sha256 != encoder.sha256,
         seconds=time.monotonic() - begun,
     )
 
