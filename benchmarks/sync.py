@@ -1,9 +1,9 @@
-"""`lookalike sync` on Fashion-MNIST, written out as 70,000 PNG files: nothing changed, one in a hundred, and a full build.
+"""`lookalike sync` on Fashion-MNIST as 70,000 PNG files: nothing changed, one in a hundred, and a full build.
 
     LOOKALIKE_PHOTOS=FOLDER python -m benchmarks.sync [--folder WHERE]
 
-FOLDER holds `fashion_mnist/`, see benchmarks/fashion_mnist.py. The encoder is that benchmark's, after one epoch: how good it
-is does not matter here. A full build is scan and index of a store without any vector. All are whole processes.
+FOLDER holds `fashion_mnist/`, see benchmarks/fashion_mnist.py. The encoder is that benchmark's, after one epoch: how
+good it is does not matter here. A full build is scan and index of a store without any vector. All are whole processes.
 """
 
 from __future__ import annotations
