@@ -4,8 +4,8 @@
 
 FOLDER holds `clothing/`, see benchmarks/main_job.py. Its train photos, each under several item_ids, are the catalog of
 so many products; its test photos are the queries (only times are taken of them). Bare are: Pillow's decoding and
-resizing, ONNX Runtime on the encoder's graph, FAISS on the version's vectors. Ours and bare take turns, photo by photo or
-round by round, so that other work on the machine meets both.
+resizing, ONNX Runtime on the encoder's graph, FAISS on the version's vectors. Ours and bare take turns, photo by photo
+or round by round, so that other work on the machine meets both.
 """
 
 from __future__ import annotations
