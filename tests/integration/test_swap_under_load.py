@@ -17,6 +17,7 @@ import pytest
 
 from catalog.store import Store
 from index.build import build_version
+from index.colour_weights import DEFAULT_COLOUR
 from index.config import IndexConfig
 from index.loading import load_version
 from search.snapshot import Snapshot
@@ -129,5 +130,6 @@ def _answer(snapshot: Snapshot, photo: Path) -> tuple[tuple[str, float], ...]:
 
     embedder = snapshot.loaded.embedder
     image = decode_upload(photo.read_bytes(), embedder.decode_size)
-    (matches,) = snapshot.nearest_products(embedder.embed([embedder.prepare(image)]), K)
+    query = snapshot.weighed(snapshot.encode([embedder.prepare(image)]), DEFAULT_COLOUR)
+    (matches,) = snapshot.nearest_products(query, K)
     return tuple((match.item.path, match.similarity) for match in matches)
