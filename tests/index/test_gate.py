@@ -16,6 +16,7 @@ from catalog import atomic
 from catalog.errors import WorseEncoder
 from catalog.manifest import Manifest
 from catalog.store import Store
+from index import colour
 from index.build import build_version
 from index.config import IndexConfig, StoreConfig
 from index.encoders import EncoderFiles, chosen_encoder
@@ -143,7 +144,7 @@ def test_a_fine_tuned_encoder_is_also_asked_for_its_labels(make_store: MakeStore
     for name in files:
         build(store, run=name, force=True)
         index = faiss.read_index(str(store.versions_dir / current_id(store) / "index.faiss"))
-        vectors[name] = index.reconstruct_n(0, 40)
+        vectors[name] = index.reconstruct_n(0, 40)[:, : -colour.DIMENSION]  # the projected embeddings
     side = vectors["good"] - vectors["good"].mean(axis=0)
     labels = np.where(np.linalg.svd(side, full_matrices=False)[0][:, 0] > 0, "left", "right")
     manifest = Manifest(plain.table.append_column("side", pa.array(labels.tolist())))

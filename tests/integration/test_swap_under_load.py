@@ -117,7 +117,7 @@ def test_twenty_versions_under_four_clients(store: Store, address: str) -> None:
         if version_id in expected:  # the first version was built before the clients came
             checked += 1
             paths = [path for path, _ in matches]
-            assert paths == [path for path, _ in expected[version_id]]
+            assert paths == [path for path, _ in expected[version_id]], (matches, expected[version_id])
             for (_, similarity), (_, other) in zip(matches, expected[version_id], strict=True):
                 assert similarity == pytest.approx(other, abs=1e-4)
     assert checked >= ROUNDS
