@@ -1,15 +1,15 @@
 """Fit the verdicts' thresholds on a catalog: which similarity is the same photo, the same product, at least similar?
 
-Three kinds of pairs, none of which needs a label: slightly altered copies with their originals; photos with another
-photo of their product (where the catalog has none of these, strongly altered copies stand in); photos with the most
-similar photo of another product, and with any other. A threshold is the least value at which pairs that are not of its
-kind pass no more often than is allowed (Neyman and Pearson 1933), so a verdict errs on the side of saying less. Fitted
-on every other photo, measured on the rest.
+Pairs that need no label: slightly altered copies with their originals; photos with another photo of their product
+(where the catalog has too few, strongly altered copies stand in); photos with the most similar photo of another
+product; strongly altered copies with any photo of another product, since a query comes from elsewhere than the catalog. A
+threshold is the least value at which pairs that are not of its kind pass no more often than is allowed (Neyman and
+Pearson 1933), so a verdict errs on the side of saying less. Fitted on every other photo, measured on the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from index.embedder import Embedder
 from index.embedding import EmbeddedCatalog
 from index.encoders import EncoderFiles
 from index.groups import Groups
-from index.slight_copies import SLIGHT, STRONG, Alter, embed_copies
+from index.slight_copies import SLIGHT, STRONG, embed_copies
 from index.vectors import Blocks, Embeddings, Floats, Ids, Mask, block_products
 from index.verdicts import Thresholds, Verdicts
 from index.versions import IndexVersion
@@ -65,7 +65,7 @@ class Pairs:
     other_product: Similarities
     """The most similar photo of another product."""
     unrelated: Similarities
-    """Photos of other products, drawn."""
+    """A strongly altered copy and drawn photos of other products: a query comes from elsewhere than the catalog."""
 
     def part(self, part: int) -> Pairs:
         """The pairs of every other photo, from the first (0) or the second (1): (W, P) each."""
@@ -90,8 +90,7 @@ def fit_verdicts(items: Manifest, embeddings: Embeddings, root: Path, embedder: 
         return None
     siblings = _with_siblings(products, contents)
     stand_in = len(siblings) < FEWEST_SIBLINGS
-    alterations: Sequence[Alter] = (*SLIGHT, *STRONG) if stand_in else SLIGHT
-    readable, copies = embed_copies(compared[:COPIED], alterations, embedder)
+    readable, copies = embed_copies(compared[:COPIED], (*SLIGHT, *STRONG), embedder)
     if len(readable) < FEWEST:
         return None
     row_of = {photo.sha256: row for row, photo in zip(items.first_rows, photos, strict=True)}
@@ -104,7 +103,7 @@ def fit_verdicts(items: Manifest, embeddings: Embeddings, root: Path, embedder: 
         sibling=found[:, :, len(SLIGHT) :] if stand_in else catalog.best(few, "sibling"),
         other_photo=catalog.best(rows, "other_photo"),
         other_product=catalog.best(rows, "other_product"),
-        unrelated=catalog.drawn(rows),
+        unrelated=catalog.drawn(copied, copies[:, len(SLIGHT) :]),
     )
     halves = [pairs.part(part) for part in (0, 1)]
     thresholds = _thresholds(halves[0])
@@ -194,19 +193,20 @@ class _Catalog:
         related: Mask = same_content | (self.products[rows, None] == self.products[others])
         return related
 
-    def drawn(self, rows: Ids) -> Similarities:
-        """Similarities to photos drawn from the other products: (W, photos, DRAWN)."""
+    def drawn(self, rows: Ids, copies: Floats) -> Similarities:
+        """Similarities of photos' copies, (photos, n, D), to drawn photos of other products: (W, photos, n x DRAWN)."""
         random = np.random.default_rng(0)
         others = random.integers(0, len(self.products), (len(rows), DRAWN))
         for _ in range(REDRAWN):
             same = self._related(rows, others)
             others[same] = random.integers(0, len(self.products), int(same.sum()))
+        pairs = copies.shape[1] * DRAWN
         products = block_products(
-            np.repeat(self.embeddings.vectors[rows], DRAWN, axis=0),
-            self.embeddings.vectors[others.ravel()],
+            np.repeat(copies, DRAWN, axis=1).reshape(len(rows) * pairs, -1),
+            self.embeddings.vectors[np.tile(others, copies.shape[1]).ravel()],
             self.embeddings.blocks,
         )
-        return _weighed(products.reshape(*others.shape, -1))
+        return _weighed(products.reshape(len(rows), pairs, -1))
 
 
 def _thresholds(pairs: Pairs) -> tuple[Thresholds, ...]:
