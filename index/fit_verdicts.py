@@ -2,9 +2,10 @@
 
 Pairs that need no label: slightly altered copies with their originals; photos with another photo of their product
 (where the catalog has too few, strongly altered copies stand in); photos with the most similar photo of another
-product; strongly altered copies with any photo of another product, since a query comes from elsewhere than the catalog. A
-threshold is the least value at which pairs that are not of its kind pass no more often than is allowed (Neyman and
-Pearson 1933), so a verdict errs on the side of saying less. Fitted on every other photo, measured on the rest.
+product; strongly altered copies with any photo of another product, since a query comes from elsewhere than the
+catalog. A threshold is the least value at which pairs that are not of its kind pass no more often than is allowed
+(Neyman and Pearson 1933), so a verdict errs on the side of saying less. Fitted on every other photo, measured on the
+rest.
 """
 
 from __future__ import annotations
