@@ -181,13 +181,13 @@ def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_table(photos: Sequence[Path], products: int, target: Path) -> None:
-    """A table of so many products, the photos again and again."""
+def write_table(photos: Sequence[Path], root: Path, products: int, target: Path) -> None:
+    """A table of so many products, the photos again and again, by their paths in `root`."""
     with target.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(("path", "item_id"))
         for number in range(products):
-            table.writerow((photos[number % len(photos)], f"item-{number:06d}"))
+            table.writerow((photos[number % len(photos)].relative_to(root), f"item-{number:06d}"))
 
 
 def main() -> None:
@@ -203,8 +203,8 @@ def main() -> None:
         store = folder / "search-store"
         if not store.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            write_table(catalog, chosen.products, folder / "products.csv")
-            lookalike("scan", folder / "products.csv", "--store", store)
+            write_table(catalog, parts / "train", chosen.products, folder / "products.csv")
+            lookalike("scan", folder / "products.csv", "--root", parts / "train", "--store", store)
             lookalike("index", "--encoder", "imagenet", "--store", store)
         service = SearchService.open(store, device="cpu")
         bare = Bare(service, store)
