@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,8 @@ def one_query(service: SearchService, bare: Bare, photos: Sequence[bytes]) -> di
     """Image bytes to answer, in milliseconds; ours and bare by turns."""
     ours, others = [], []
     for place, data in enumerate(photos):
-        mine = seconds(lambda data=data: service.search(data, k=K))  # type: ignore[misc]
-        theirs = seconds(lambda data=data: bare.answer(data))  # type: ignore[misc]
+        mine = seconds(partial(service.search, data, k=K))
+        theirs = seconds(partial(bare.answer, data))
         if place >= WARM:
             ours.append(mine * 1000)
             others.append(theirs * 1000)

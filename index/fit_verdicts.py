@@ -48,7 +48,6 @@ ROWS = 65_536
 """Photos of the catalog that are compared at once."""
 WEIGHTS = tuple(sorted({*COLOUR_GRID, DEFAULT_COLOUR}))
 
-Values = npt.NDArray[np.float64]
 Similarities = npt.NDArray[np.floating[Any]]
 """One for each weight of `WEIGHTS` and pair, (W, P)."""
 

@@ -19,7 +19,7 @@ from catalog.paths import catalog_photo_path
 from catalog.progress import progress
 from index.embedder import Embedder, Pixels
 from index.vectors import Floats
-from training.evaluation.alterations import FAMILIES, alter
+from training.evaluation.alterations import alter
 
 Alter = Callable[[Image.Image, str], Image.Image]
 """An altered copy of an RGB photo, given its SHA-256."""
@@ -40,12 +40,12 @@ def _trimmed(photo: Image.Image, _: str) -> Image.Image:
     return photo.resize(photo.size, Image.Resampling.BICUBIC, box=(across, down, photo.width - across, photo.height))
 
 
+def _of_family(family: str) -> Alter:
+    return lambda photo, sha256: alter(photo, family, sha256)
+
+
 SLIGHT: tuple[Alter, ...] = (_half, _recompressed, _trimmed)
-STRONG: tuple[Alter, ...] = tuple(
-    lambda photo, sha256, family=family: alter(photo, family, sha256)  # type: ignore[misc]
-    for family in FAMILIES
-    if family in ("perspective", "shadow", "background")
-)
+STRONG: tuple[Alter, ...] = tuple(_of_family(family) for family in ("perspective", "shadow", "background"))
 """What another photo of a product may be like: another angle, light or table."""
 
 

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path
 from catalog.same_picture import Comparison, compare
 from index.colour_weights import SAME_DESIGN
+from index.groups import Groups
 from index.loading import LoadedVersion
 from index.search_index import SearchIndex
 from index.vectors import Ids
@@ -44,37 +45,35 @@ class Contents:
     """The different pictures of a version, by content; each may be that of several photos.
 
     Attributes:
-        codes: int64 (N,), the content of each position: 0 … C-1, in order of first appearance.
+        groups: the positions of each content, numbered 0 … C-1 in order of first appearance.
         positions: int64 (C,), a position whose file is there; -1 where none is.
         gone: positions whose files are not there.
     """
 
-    codes: Ids
+    groups: Groups
     positions: Ids
     gone: frozenset[int]
 
     @classmethod
     def of(cls, loaded: LoadedVersion) -> Contents:
         """Of a version, each file looked for once."""
-        column = loaded.items.table["sha256"].combine_chunks().dictionary_encode()
-        codes: Ids = np.from_dlpack(column.indices).astype(np.int64)
+        groups = Groups.of_equal(loaded.items.table["sha256"])
         root, paths = Path(loaded.version.root), loaded.items.table["path"].to_pylist()
         gone = frozenset(position for position, path in enumerate(paths) if not _is_there(root, path))
-        positions = np.full(len(column.dictionary), -1, np.int64)
-        for position in range(len(codes) - 1, -1, -1):
+        positions = np.full(len(groups), -1, np.int64)
+        for position in range(len(paths) - 1, -1, -1):
             if position not in gone:
-                positions[codes[position]] = position
-        return cls(codes, positions, gone)
+                positions[groups.codes[position]] = position
+        return cls(groups, positions, gone)
+
+    @property
+    def codes(self) -> Ids:
+        """The content of each position, int64 (N,)."""
+        return self.groups.codes
 
     def members(self, content: int) -> list[int]:
         """Positions of a content whose files are there."""
-        begin, end = np.searchsorted(self.codes, (content, content + 1), sorter=self._order)
-        return [position for position in self._order[begin:end].tolist() if position not in self.gone]
-
-    @cached_property
-    def _order(self) -> Ids:
-        order: Ids = np.argsort(self.codes, kind="stable")
-        return order
+        return [position for position in self.groups.members(content).tolist() if position not in self.gone]
 
 
 class Comparer:
