@@ -32,7 +32,7 @@ check: $(READY)  ## format, lint, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## the measurements of the README, into benchmarks/results (LOOKALIKE_PHOTOS names the photos)
+bench: $(READY)  ## the main job on real photos, into benchmarks/results (LOOKALIKE_PHOTOS names the photos)
 	$(BIN)/python -m benchmarks.main_job $(ARGS)
 
 lock: $(READY)  ## requirements.lock anew, from pyproject.toml

@@ -124,7 +124,7 @@ def embed(store: Store, paths: Sequence[Path]) -> Photos:
     embedder = open_embedder(read_header(encoder.checkpoint).spec, onnx=encoder.onnx, checkpoint=encoder.checkpoint)
 
     def prepare(path: Path) -> Pixels:
-        return embedder.prepare(decode_photo(read_photo(path), fit=embedder.decode_size).image)
+        return embedder.preprocess(decode_photo(read_photo(path), fit=embedder.decode_size).image)
 
     pixels = list(map_in_order(prepare, paths, workers=default_workers()))
     return Photos(pixels=pixels, projected=np.concatenate([embedder.encode(group) for group in batches(pixels, 32)]))

@@ -1,6 +1,6 @@
 """Interruptions: training by SIGTERM and kill -9 at 20 moments each, and evaluation by SIGTERM.
 
-    python -m benchmarks.interruptions [--times 20]
+    python -m benchmarks.interruptions [--times 20] [--of training evaluation]
 
 A small run on drawn photos is trained once without interruption. Then, again and again, the same run is interrupted
 after a delay that is drawn anew, and gone on with. Recorded are exit codes, the seconds from the signal to the exit,
@@ -104,11 +104,29 @@ def interrupt_evaluation(store: Path, times: int) -> list[dict[str, Any]]:
     ]
 
 
+def interrupt_training(store: Path, times: int, length: float) -> dict[str, Any]:
+    """SIGTERM and kill -9 to runs like the whole one, and how each went on."""
+    figures: dict[str, Any] = {}
+    for number, expected in ((signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)):
+        delays = np.random.default_rng(0).uniform(0, 0.9 * length, times)
+        runs = []
+        for place, delay in enumerate(delays):
+            runs.append(interrupt(store, f"{number.name.lower()}-{place}", number, float(delay), 2 * (place % 2)))
+            print(number.name, runs[-1], flush=True)
+        figures[number.name] = {
+            **summed_up(runs, expected),
+            "resumed_to_the_same_weights": sum(run["same_weights"] for run in runs),
+            "runs": runs,
+        }
+    return figures
+
+
 def main() -> None:
     """Measure and record."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--times", type=int, default=20)
-    times = options.parse_args().times
+    options.add_argument("--of", nargs="+", choices=("training", "evaluation"), default=["training", "evaluation"])
+    chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sample = draw_sample(SampleConfig(folder=Path(folder) / "sample", products=120, image_size=128))
         store = Path(folder) / "store"
@@ -118,31 +136,14 @@ def main() -> None:
         begun = time.monotonic()
         whole.communicate()
         length = time.monotonic() - begun
-        print(f"uninterrupted: {length:.1f} s", flush=True)
-        found: dict[str, list[dict[str, Any]]] = {}
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            delays = np.random.default_rng(0).uniform(0, 0.9 * length, times)
-            found[number.name] = []
-            for place, delay in enumerate(delays):
-                one = interrupt(store, f"{number.name.lower()}-{place}", number, float(delay), 2 * (place % 2))
-                found[number.name].append(one)
-                print(number.name, one, flush=True)
-        evaluations = interrupt_evaluation(store, times)
-        expected = {"SIGTERM": 143, "SIGKILL": -signal.SIGKILL}
-        figures = {
-            "recipe": " ".join(RECIPE),
-            "uninterrupted_seconds": round(length, 1),
-            **{
-                name: {
-                    **summed_up(runs, expected[name]),
-                    "resumed_to_the_same_weights": sum(run["same_weights"] for run in runs),
-                    "runs": runs,
-                }
-                for name, runs in found.items()
-            },
-            "SIGTERM to evaluate": {**summed_up(evaluations, 143), "runs": evaluations},
-        }
-    print(write_record("interruptions", figures))
+        figures = {"recipe": " ".join(RECIPE), "uninterrupted_seconds": round(length, 1)}
+        if "training" in chosen.of:
+            interrupted = interrupt_training(store, chosen.times, length)
+            print(write_record("interruptions-of-training", {**figures, **interrupted}))
+        if "evaluation" in chosen.of:
+            runs = interrupt_evaluation(store, chosen.times)
+            ended = {"SIGTERM": {**summed_up(runs, 143), "runs": runs}}
+            print(write_record("interruptions-of-evaluation", {**figures, **ended}))
 
 
 if __name__ == "__main__":

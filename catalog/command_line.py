@@ -14,17 +14,20 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
-from catalog import stopping
 from catalog.errors import LookalikeError, Terminated, UsageError
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after Ctrl+C and after SIGTERM."""
+ENDED = {INTERRUPTED: "interrupted; what was done is kept", TERMINATED: "terminated; what was done is kept"}
+"""What is said then, by exit code."""
 
+STDERR = 2
+"""The file descriptor, whatever `sys.stderr` is at the time."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """No space, no quota, or a larger file than is allowed."""
 
@@ -68,9 +71,9 @@ def main(commands: Commands, program: str, arguments: Sequence[str]) -> int:
     except LookalikeError as error:
         return _fail(program, str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail(program, "interrupted; what was done is kept", INTERRUPTED)
+        return _fail(program, ENDED[INTERRUPTED], INTERRUPTED)
     except Terminated:
-        return _fail(program, "terminated; what was done is kept", TERMINATED)
+        return _fail(program, ENDED[TERMINATED], TERMINATED)
     except BrokenPipeError:  # the reader of our output has gone (`lookalike search … | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail(program, "the program that read the output has ended", 1)
@@ -83,6 +86,27 @@ def main(commands: Commands, program: str, arguments: Sequence[str]) -> int:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
+
+
+@contextlib.contextmanager
+def _imports(program: str) -> Iterator[None]:
+    """Around a command's imports, which may take ten seconds: a signal ends the process at once.
+
+    Nothing has begun that would have to be finished, and no exception can do it: a library that is interrupted while
+    it loads may take that for a failure of its own and go on with half of itself (NumPy), or abort (torch).
+    """
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        code = 128 + number
+        os.write(STDERR, f"{program}: {ENDED[code]}\n".encode())
+        os._exit(code)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(program: str, message: str, code: int) -> int:
@@ -112,7 +136,7 @@ def _overview(commands: Commands, program: str) -> str:
 
 
 def _run(command: Command, program: str, arguments: list[str]) -> int:
-    with stopping.imports():
+    with _imports(program.partition(" ")[0]):
         config = _read_config(command, program, arguments)
         function = _import(command.function)
     result = function(config)

@@ -1,6 +1,6 @@
 """Stop where it does no harm: Ctrl+C and SIGTERM are noted, what is at hand is finished, then it ends.
 
-Between the steps of training and fine-tuning, and around imports that take long.
+Between the steps of training and fine-tuning, and around imports in the middle of a command.
 """
 
 from __future__ import annotations

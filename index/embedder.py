@@ -7,6 +7,7 @@ tenth of the time: docs/decisions/0008); on a GPU it runs in torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +27,16 @@ from training.preprocess import decode_size, preprocess
 from training.spec import EncoderSpec
 
 Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a vector is made of."""
+
+    pixels: Pixels
+    """What the encoder sees of the photo, uint8 (S, S, 3)."""
+    colours: Floats
+    """Its colour descriptor, float32 (index.colour.DIMENSION,), of unit norm."""
 
 
 class Network(Protocol):
@@ -58,27 +69,32 @@ class Embedder:
         """D, the width of the vectors."""
         return sum(self.blocks.values())
 
-    def prepare(self, photo: Image.Image) -> Pixels:
+    def preprocess(self, photo: Image.Image) -> Pixels:
         """The part of an RGB photo that the encoder sees: uint8 (S, S, 3)."""
         return preprocess(photo, self.spec)
 
-    def embed(self, prepared: Sequence[Pixels]) -> Floats:
+    def prepare(self, photo: Image.Image) -> Prepared:
+        """All of an RGB photo that `embed` needs; to be called from the threads that decode."""
+        pixels = self.preprocess(photo)
+        return Prepared(pixels=pixels, colours=colour.colour_descriptor(pixels))
+
+    def embed(self, prepared: Sequence[Prepared]) -> Floats:
         """Vectors of prepared photos: float32 (B, D), every block of unit norm.
 
         Raises:
             VersionError: the encoder's outputs are not of the width its spec names.
         """
-        colours = np.stack([colour.colour_descriptor(pixels) for pixels in prepared])
-        return np.concatenate([self.encode(prepared), colours], axis=1)
+        encoded = self.encode([photo.pixels for photo in prepared])
+        return np.concatenate([encoded, np.stack([photo.colours for photo in prepared])], axis=1)
 
-    def encode(self, prepared: Sequence[Pixels]) -> Floats:
-        """Projected embeddings of prepared photos, the vectors' first block: float32 (B, d), of unit norm.
+    def encode(self, photos: Sequence[Pixels]) -> Floats:
+        """Projected embeddings of preprocessed photos, the vectors' first block: float32 (B, d), of unit norm.
 
         Raises:
             VersionError: as in `embed`.
         """
-        outputs = self._network(np.stack(prepared))
-        expected = (len(prepared), self.spec.embedding_dim)
+        outputs = self._network(np.stack(photos))
+        expected = (len(photos), self.spec.embedding_dim)
         if outputs.shape != expected:
             raise VersionError(f"the encoder must give outputs of shape {expected}; it gave {outputs.shape}")
         return unit_norm(outputs)

@@ -20,7 +20,7 @@ from catalog.records import RecordFile
 from catalog.store import Store
 from index import colour
 from index.batches import batches
-from index.embedder import Embedder, Pixels, open_embedder
+from index.embedder import Embedder, Prepared, open_embedder
 from index.encoders import EncoderFiles
 from index.vectors import Embeddings, Floats
 from training.checkpoint import read_header
@@ -103,7 +103,7 @@ def embed_missing(photos: Sequence[CatalogPhoto], embedder: Embedder, cache: Rec
     cache.check_space(len(missing), "vectors", "free some, or put the store elsewhere")
     embedded = 0
 
-    def prepare(photo: CatalogPhoto) -> tuple[str, Pixels] | None:
+    def prepare(photo: CatalogPhoto) -> tuple[str, Prepared] | None:
         try:
             data = read_photo(catalog_photo_path(photo.root, photo.path))
             if hashlib.sha256(data).hexdigest() != photo.sha256:
@@ -116,7 +116,7 @@ def embed_missing(photos: Sequence[CatalogPhoto], embedder: Embedder, cache: Rec
     readable = (photo for photo in progress(prepared, total=len(missing), description="embedding") if photo is not None)
     with cache.appending() as writer:
         for batch in batches(readable, BATCH):
-            vectors = embedder.embed([pixels for _, pixels in batch])
+            vectors = embedder.embed([photo for _, photo in batch])
             for (key, _), vector in zip(batch, vectors, strict=True):
                 writer.append(key, vector.tobytes())
             embedded += len(batch)

@@ -201,7 +201,7 @@ def _kept(file: Path, fingerprint: str) -> LabelFreeCheck | None:
 
 def _embed_copies(photos: Sequence[CatalogPhoto], embedder: Embedder) -> tuple[list[str], Any]:
     """The contents of the photos that can be read, and their altered copies' projected embeddings, photo by photo."""
-    made = altered_copies(photos, embedder.prepare)
+    made = altered_copies(photos, embedder.preprocess)
     contents, vectors = [], []
     shown = progress(made, total=len(photos), description="checking the encoder")
     for group in batches(shown, BATCH // 4):

@@ -17,7 +17,7 @@ from catalog.manifest import CatalogPhoto
 from catalog.parallel import default_workers, map_in_order
 from catalog.paths import catalog_photo_path
 from catalog.progress import progress
-from index.embedder import Embedder, Pixels
+from index.embedder import Embedder, Prepared
 from index.vectors import Floats
 from training.evaluation.alterations import alter
 
@@ -54,7 +54,7 @@ def embed_copies(
 ) -> tuple[list[CatalogPhoto], Floats]:
     """The photos that can be read, and their copies' vectors, (P, alterations, D)."""
 
-    def copies(photo: CatalogPhoto) -> list[Pixels] | None:
+    def copies(photo: CatalogPhoto) -> list[Prepared] | None:
         try:
             data = read_photo(catalog_photo_path(photo.root, photo.path))
             image = decode_photo(data, fit=embedder.decode_size).image
@@ -65,9 +65,9 @@ def embed_copies(
     readable, vectors = [], []
     made = map_in_order(copies, photos, workers=default_workers())
     shown = progress(made, total=len(photos), description="fitting the verdicts")
-    for photo, pixels in zip(photos, shown, strict=True):
-        if pixels is not None:
+    for photo, prepared in zip(photos, shown, strict=True):
+        if prepared is not None:
             readable.append(photo)
-            vectors.append(embedder.embed(pixels))
+            vectors.append(embedder.embed(prepared))
     shape = (0, len(alterations), embedder.dimension)
     return readable, np.stack(vectors) if vectors else np.zeros(shape, np.float32)

@@ -21,7 +21,7 @@ from catalog.paths import path_to_text, shown
 from catalog.progress import progress
 from index.batches import batches
 from index.colour_weights import DEFAULT_COLOUR, colour_weight
-from index.embedder import Embedder, Pixels
+from index.embedder import Embedder, Prepared
 from index.vectors import Floats, Mask
 from search.config import ProductBy, SearchConfig
 from search.refinement import Refinement
@@ -44,11 +44,11 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A query that was read: its name, what the encoder sees of it, and the SHA-256 of its file."""
+class ReadQuery:
+    """A query that was read: its name, what its vector is made of, and the SHA-256 of its file."""
 
     name: str
-    pixels: Pixels
+    prepared: Prepared
     sha256: str
 
 
@@ -153,7 +153,7 @@ def answer_all(
     """
     for batch in batches(_prepared(queries, snapshot.loaded.embedder, unreadable), BATCH):
         begun = time.perf_counter()
-        vectors = snapshot.encode([query.pixels for query in batch])
+        vectors = snapshot.encode([query.prepared for query in batch])
         names, holding = [query.name for query in batch], [{query.sha256} for query in batch]
         yield from _answers(names, vectors, holding, snapshot, asking, begun)
 
@@ -171,7 +171,7 @@ def answer_together(
     vectors: list[Floats] = []
     hashes: set[str] = set()
     for batch in batches(_prepared(queries, snapshot.loaded.embedder, unreadable), BATCH):
-        vectors.append(snapshot.encode([query.pixels for query in batch]))
+        vectors.append(snapshot.encode([query.prepared for query in batch]))
         hashes |= {query.sha256 for query in batch}
     if vectors:
         yield from _answers([name], snapshot.one_query(np.concatenate(vectors)), [hashes], snapshot, asking, begun)
@@ -209,16 +209,16 @@ def find_queries(paths: Sequence[Path], unreadable: list[Unreadable]) -> Iterato
             raise UsageError(f"a query must be a photo or a folder; there is no {shown(str(path))}: check the path")
 
 
-def _prepared(queries: Sequence[Query], embedder: Embedder, unreadable: list[Unreadable]) -> Iterator[Prepared]:
+def _prepared(queries: Sequence[Query], embedder: Embedder, unreadable: list[Unreadable]) -> Iterator[ReadQuery]:
     """Decode queries on all cores, in order; those that cannot be read are noted and left out."""
 
-    def prepare(query: Query) -> Prepared | Unreadable:
+    def prepare(query: Query) -> ReadQuery | Unreadable:
         try:
             data = read_photo(query.path)
-            pixels = embedder.prepare(decode_photo(data, fit=embedder.decode_size).image)
+            prepared = embedder.prepare(decode_photo(data, fit=embedder.decode_size).image)
         except BadImage as error:
             return Unreadable(name=query.name, error=error)
-        return Prepared(name=query.name, pixels=pixels, sha256=hashlib.sha256(data).hexdigest())
+        return ReadQuery(name=query.name, prepared=prepared, sha256=hashlib.sha256(data).hexdigest())
 
     opened = map_in_order(prepare, queries, workers=default_workers())
     for result in progress(opened, total=len(queries), description="searching", unit="queries"):

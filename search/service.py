@@ -16,7 +16,7 @@ from catalog.manifest import CatalogItem
 from catalog.paths import catalog_photo_path
 from catalog.store import Store
 from index.colour_weights import DEFAULT_COLOUR, ColourChoice, colour_weight
-from index.embedder import Pixels
+from index.embedder import Prepared
 from index.loading import load_current, load_version
 from index.versions import IndexVersion, current_id
 from search.config import ProductBy
@@ -179,7 +179,7 @@ class SearchService:
         """The version in use now, for work that must not mix two of them."""
         return self._snapshot
 
-    def _prepared(self, snapshot: Snapshot, photo: bytes, place: int, count: int) -> Pixels:
+    def _prepared(self, snapshot: Snapshot, photo: bytes, place: int, count: int) -> Prepared:
         embedder = snapshot.loaded.embedder
         try:
             return embedder.prepare(self._decode(photo, embedder.decode_size))

@@ -12,7 +12,7 @@ from catalog.errors import UsageError
 from catalog.paths import shown
 from catalog.where import rows_where
 from index.blocks import weigh
-from index.embedder import Pixels
+from index.embedder import Prepared
 from index.groups import Groups
 from index.loading import LoadedVersion
 from index.product_means import ProductMeans
@@ -83,7 +83,7 @@ class Snapshot:
         """
         return rows_where(condition, self.loaded.items.table) if condition else None
 
-    def encode(self, prepared: Sequence[Pixels]) -> Floats:
+    def encode(self, prepared: Sequence[Prepared]) -> Floats:
         """The vectors of prepared photos (`Embedder.prepare`), float32 (B, D), of unit norm by block.
 
         The only way from pictures to query vectors.

@@ -16,6 +16,7 @@ import os, signal
 try:
     os.kill(os.getpid(), signal.{name})
     os.getpid()  # where Python looks for signals
+    print("went on")
 except BaseException as error:
     raise RecursionError("taken for a failure of this library") from error
 def begin(config):
@@ -30,7 +31,7 @@ sys.exit(main({"scan": command}, "lookalike", ["scan", "photos"]))
 
 
 @pytest.mark.parametrize(("name", "code", "told"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
-def test_a_signal_during_a_commands_imports_ends_it_before_it_begins(
+def test_a_signal_during_a_commands_imports_ends_it_at_once(
     tmp_path: Path, name: str, code: int, told: str
 ) -> None:
     (tmp_path / "interrupted_library.py").write_text(MODULE.format(name=name))
