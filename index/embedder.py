@@ -122,6 +122,8 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = default_workers()
         options.log_severity_level = 3
+        # its threads would go on spinning after a run, on the cores that FAISS and the decoding of photos need
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001  onnxruntime's exceptions share no base class

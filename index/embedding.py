@@ -112,7 +112,7 @@ def embed_missing(photos: Sequence[CatalogPhoto], embedder: Embedder, cache: Rec
         except BadImage:
             return None
 
-    prepared = map_in_order(prepare, missing, workers=default_workers())
+    prepared = map_in_order(prepare, missing, workers=default_workers(), ahead=BATCH)
     readable = (photo for photo in progress(prepared, total=len(missing), description="embedding") if photo is not None)
     with cache.appending() as writer:
         for batch in batches(readable, BATCH):

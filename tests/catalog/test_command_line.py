@@ -31,9 +31,7 @@ sys.exit(main({"scan": command}, "lookalike", ["scan", "photos"]))
 
 
 @pytest.mark.parametrize(("name", "code", "told"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
-def test_a_signal_during_a_commands_imports_ends_it_at_once(
-    tmp_path: Path, name: str, code: int, told: str
-) -> None:
+def test_a_signal_during_a_commands_imports_ends_it_at_once(tmp_path: Path, name: str, code: int, told: str) -> None:
     (tmp_path / "interrupted_library.py").write_text(MODULE.format(name=name))
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell's jobs ignore it
