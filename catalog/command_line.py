@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from catalog.errors import LookalikeError, Terminated, UsageError
+from catalog.stopping import SIGNALS
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after Ctrl+C and after SIGTERM."""
@@ -101,7 +102,7 @@ def _imports(program: str) -> Iterator[None]:
         os.write(STDERR, f"{program}: {ENDED[code]}\n".encode())
         os._exit(code)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, end) for number in SIGNALS}
     try:
         yield
     finally:

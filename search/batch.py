@@ -21,7 +21,7 @@ from catalog.paths import path_to_text, shown
 from catalog.progress import progress
 from index.batches import batches
 from index.colour_weights import DEFAULT_COLOUR, colour_weight
-from index.embedder import Prepared
+from index.embedder import Embedder, Prepared
 from index.vectors import Floats, Mask
 from search.config import ProductBy, SearchConfig
 from search.refinement import Refinement
@@ -213,8 +213,16 @@ def find_queries(paths: Sequence[Path], unreadable: list[Unreadable]) -> Iterato
 def _encoded(
     queries: Sequence[Query], snapshot: Snapshot, unreadable: list[Unreadable]
 ) -> Iterator[tuple[ReadQuery, Floats]]:
-    """Queries with their vectors (D,), in order, decoded on all cores; those that cannot be read are noted."""
-    embedder = snapshot.loaded.embedder
+    """Queries with their vectors (D,), in order; those that cannot be read are noted and left out."""
+    for batch in batches(_prepared(queries, snapshot.loaded.embedder, unreadable), BATCH):
+        vectors = snapshot.encode([prepared for _, prepared in batch])
+        yield from zip((read for read, _ in batch), vectors, strict=True)
+
+
+def _prepared(
+    queries: Sequence[Query], embedder: Embedder, unreadable: list[Unreadable]
+) -> Iterator[tuple[ReadQuery, Prepared]]:
+    """Decode queries on all cores, in order; those that cannot be read are noted and left out."""
 
     def prepare(query: Query) -> tuple[ReadQuery, Prepared] | Unreadable:
         try:
@@ -224,17 +232,12 @@ def _encoded(
             return Unreadable(name=query.name, error=error)
         return ReadQuery(name=query.name, sha256=hashlib.sha256(data).hexdigest()), prepared
 
-    def readable() -> Iterator[tuple[ReadQuery, Prepared]]:
-        opened = map_in_order(prepare, queries, workers=default_workers(), ahead=BATCH)
-        for result in progress(opened, total=len(queries), description="searching", unit="queries"):
-            if isinstance(result, Unreadable):
-                unreadable.append(result)
-            else:
-                yield result
-
-    for batch in batches(readable(), BATCH):
-        vectors = snapshot.encode([prepared for _, prepared in batch])
-        yield from zip((read for read, _ in batch), vectors, strict=True)
+    opened = map_in_order(prepare, queries, workers=default_workers(), ahead=BATCH)
+    for result in progress(opened, total=len(queries), description="searching", unit="queries"):
+        if isinstance(result, Unreadable):
+            unreadable.append(result)
+        else:
+            yield result
 
 
 def _answers(
