@@ -60,7 +60,10 @@ def ask(store: Store, queries: Path, output: Path | str, k: int = 3, **settings:
     return str(summary), summary.exit_code
 
 
-def test_rows_of_every_format_agree(store: Store, queries: Path, tmp_path: Path) -> None:
+def test_rows_of_every_format_agree(
+    store: Store, queries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.batch.SEARCHED_TOGETHER", 10)  # so that one search ends and the next begins
     for ending in ("csv", "jsonl", "parquet"):
         told, code = ask(store, queries, tmp_path / f"out.{ending}")
         assert code == 3
