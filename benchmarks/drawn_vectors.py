@@ -1,14 +1,17 @@
-"""As many vectors as a benchmark needs, drawn around the embeddings of real photos; `benchmarks.index` uses them.
+"""As many vectors as a benchmark needs, drawn around the vectors of real photos; `benchmarks.index` uses them.
 
 The photos' embeddings by the ImageNet start are brought to the dimension by a PCA, as the default recipe's projection
-begins, and a mixture of Gaussians is fitted: k-means, then each cluster's own mean and covariance. `CLUSTERS` is such
-that a draw of as many vectors as there are photos has neighbours as near as theirs (the record says how near), so that
-its neighbours are as hard to find.
+begins; the colour block stands beside them as a version has it. A mixture of Gaussians is fitted: k-means, then each
+cluster's own mean and covariance, and every block of a draw is brought to unit norm. `CLUSTERS` is such that a draw of
+as many vectors as there are photos has neighbours as near as theirs (the record says how near), so that its neighbours
+are as hard to find.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +21,20 @@ from sklearn.cluster import KMeans
 
 from benchmarks.main_job import lookalike
 from catalog.store import Store
-from index.blocks import projected
 from index.loading import load_current
-from index.vectors import Floats, Ids, unit_norm
+from index.query import unit_blocks
+from index.vectors import Floats, Ids
 
 CLUSTERS = 32
 DRAWN_TOGETHER = 16_384
 
 
-def photo_embeddings(photos: Path, folder: Path) -> Floats:
-    """The photos' embeddings by `lookalike index --encoder imagenet`, float32 (P, 1280); kept in a folder."""
-    kept = folder / "embeddings.npy"
+def photo_blocks(photos: Path, folder: Path) -> tuple[Floats, Floats]:
+    """The photos' embeddings by `lookalike index --encoder imagenet`, float32 (P, 1280), and colours, (P, C).
+
+    They are kept in a folder.
+    """
+    kept = folder / "vectors.npz"
     if not kept.exists():
         store = folder / "store"
         lookalike("scan", photos, "--store", store)
@@ -36,9 +42,10 @@ def photo_embeddings(photos: Path, folder: Path) -> Floats:
         loaded = load_current(Store.open(store), "cpu")
         index = loaded.index
         vectors = np.stack([index.vector(position) for position in range(len(index))])
-        np.save(kept, projected(vectors, loaded.version.blocks))
-    embeddings: Floats = np.load(kept)
-    return embeddings
+        embeddings, colours = np.split(vectors, [next(iter(loaded.version.blocks.values()))], axis=1)
+        np.savez(kept, embeddings=embeddings, colours=colours)
+    with np.load(kept) as both:
+        return both["embeddings"], both["colours"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +53,27 @@ class Mixture:
     """Gaussians around clusters of real vectors.
 
     Attributes:
-        vectors: float32 (P, D), the real ones, of unit norm.
+        vectors: float32 (P, D), the real ones, every block of unit norm.
         clusters: int (P,), the cluster of each.
+        widths: of the blocks.
     """
 
     vectors: Floats
     clusters: Ids
+    widths: Sequence[int]
 
     @classmethod
-    def fit(cls, embeddings: Floats, dimension: int) -> Mixture:
-        """A mixture in so many dimensions."""
+    def fit(cls, embeddings: Floats, dimension: int, colours: Floats | None = None) -> Mixture:
+        """A mixture in so many dimensions, and the colours' beside them where they are given."""
         centred = embeddings - embeddings.mean(axis=0)
         _, directions = np.linalg.eigh(centred.T @ centred)
-        vectors = unit_norm(centred @ directions[:, ::-1][:, :dimension])
-        return cls(vectors, KMeans(CLUSTERS, n_init=1, random_state=0).fit(vectors).labels_.astype(np.int64))
+        blocks = [centred @ directions[:, ::-1][:, :dimension], *([] if colours is None else [colours])]
+        widths = [block.shape[1] for block in blocks]
+        vectors = unit_blocks(np.concatenate(blocks, axis=1), widths)
+        return cls(vectors, KMeans(CLUSTERS, n_init=1, random_state=0).fit(vectors).labels_.astype(np.int64), widths)
 
     def draw(self, count: int, seed: int) -> Floats:
-        """So many vectors, float32 (count, D), of unit norm."""
+        """So many vectors, float32 (count, D), every block of unit norm."""
         random = np.random.default_rng(seed)
         cluster_of = self.clusters[random.integers(0, len(self.vectors), count)]
         drawn = np.empty((count, self.vectors.shape[1]), np.float32)
@@ -76,16 +87,17 @@ class Mixture:
             for start in range(0, len(rows), DRAWN_TOGETHER):
                 part = rows[start : start + DRAWN_TOGETHER]
                 drawn[part] = mean + random.standard_normal((len(part), len(own)), np.float32) @ spread
-        drawn /= np.sqrt(np.einsum("nd,nd->n", drawn, drawn))[:, None]
+        for start, end in pairwise(np.cumsum([0, *self.widths])):
+            block = drawn[:, start:end]
+            block /= np.sqrt(np.einsum("nd,nd->n", block, block))[:, None]
         return drawn
 
     def likeness(self) -> dict[str, Any]:
-        """Cosines to the nearest other vector: of the real ones, and of as many drawn ones."""
+        """Cosines to the nearest other vector, the blocks' mean: of the real ones, and of as many drawn ones."""
         drawn = self.draw(len(self.vectors), seed=3)
-        return {"photos": _nearest(self.vectors), "drawn": _nearest(drawn)}
+        return {"photos": self._nearest(self.vectors), "drawn": self._nearest(drawn)}
 
-
-def _nearest(vectors: Floats) -> dict[str, float]:
-    similarities, _ = faiss.knn(vectors, vectors, 2, metric=faiss.METRIC_INNER_PRODUCT)
-    parts = np.quantile(similarities[:, 1], (0.1, 0.5, 0.9))
-    return {name: round(float(value), 3) for name, value in zip(("10%", "median", "90%"), parts, strict=True)}
+    def _nearest(self, vectors: Floats) -> dict[str, float]:
+        similarities, _ = faiss.knn(vectors, vectors, 2, metric=faiss.METRIC_INNER_PRODUCT)
+        parts = np.quantile(similarities[:, 1] / len(self.widths), (0.1, 0.5, 0.9))
+        return {name: round(float(value), 3) for name, value in zip(("10%", "median", "90%"), parts, strict=True)}

@@ -32,9 +32,9 @@ NAMES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "
 SPLITS = {"train": "train", "test": "t10k"}
 RECIPE = (
     *("--encoder", "resnet10_narrow", "--weights", "none", "--batch-size", "256", "--image-size", "28"),
-    *("--pixels-side", "28", "--views.size", "28", "--views.min-area", "0.4", "--views.hue", "0", "--views.grey", "0"),
+    *("--pixels-side", "28", "--views.size", "28", "--views.min-area", "0.6", "--views.hue", "0", "--views.grey", "0"),
     *("--views.saturation", "0", "--views.brightness", "0.4", "--views.contrast", "0.4", "--views.blur", "0"),
-    *("--learning-rate", "3e-3", "--head-learning-rate", "3e-3", "--projection-dim", "128", "--temperature", "0.2"),
+    *("--learning-rate", "3e-3", "--head-learning-rate", "3e-3", "--projection-dim", "128", "--temperature", "0.1"),
 )
 
 

@@ -1,12 +1,12 @@
 """Kinds of index beside exact search and bare FAISS, in one run: queries/s, recall, memory, filters, latency by size.
 
     LOOKALIKE_PHOTOS=FOLDER python -m benchmarks.index --folder WORK [--sizes 10000,100000,1000000]
-        [--dimensions 512,128] [--kinds auto]
+        [--dimensions 512+colour,128] [--kinds auto]
 
-WORK keeps the photos' embeddings between runs. Vectors are drawn as benchmarks/drawn_vectors.py says, and queries are
-further draws, which no tuning has seen. Each index is built in a process of its own, whose memory is what is reported.
-Kinds: "auto" is what `lookalike index` would choose for the size; others by name. 512 is the default recipe's
-dimension.
+WORK keeps the photos' vectors between runs. Vectors are drawn as benchmarks/drawn_vectors.py says, and queries are
+further draws, which no tuning has seen, their blocks weighted as by default. Each index is built in a process of its
+own, whose memory is what is reported. Kinds: "auto" is what `lookalike index` would choose for the size; others by
+name. 512+colour is what the default recipe's versions hold: 512 numbers of the projection and the colour block.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ from typing import Any
 import faiss
 import numpy as np
 
-from benchmarks.drawn_vectors import Mixture, photo_embeddings
+from benchmarks.drawn_vectors import Mixture, photo_blocks
 from benchmarks.record import write_record
 from index.approximate import TUNED_FOR
+from index.blocks import weigh
+from index.colour_weights import DEFAULT_COLOUR
 from index.config import IndexChoice
 from index.faiss_index import FlatIndex
 from index.ivf_index import least_nprobe
 from index.kinds import choose_kind, files_of, read_index
 from index.promise import TIE
 from index.promised_index import build_promised_index
-from index.vectors import Floats
+from index.vectors import Blocks, Floats
 from index.versions import INDEX_FILE, VECTORS_FILE
 
 BATCH, BATCHES, K = 256, 4, 10
@@ -44,16 +46,17 @@ ROUNDS = 5
 SINGLE = 200
 """Queries asked one by one."""
 SELECTIVITY = 0.01
+WITH_COLOUR = "+colour"
 EXACT, FOUND = "exact", "found"
 
 
-def build(folder: Path, kind: str) -> dict[str, Any]:
+def build(folder: Path, kind: str, blocks: Blocks) -> dict[str, Any]:
     """Build an index over vectors.npy, write it, and tell what that took; for a process of its own."""
     vectors: Floats = np.load(folder / "vectors.npy")
     before = resident_bytes("VmRSS") - vectors.nbytes
     begun = time.monotonic()
     choice = IndexChoice(kind=kind)  # type: ignore[arg-type]
-    built = build_promised_index(vectors, {"projection": vectors.shape[1]}, choice)
+    built = build_promised_index(vectors, blocks, choice)
     seconds = time.monotonic() - begun
     for name, part in files_of(built.index).items():
         with (folder / name).open("wb") as file:
@@ -61,7 +64,7 @@ def build(folder: Path, kind: str) -> dict[str, Any]:
     return {
         "kind": built.index.kind,
         "parameters": dict(built.parameters),
-        "recall_held_back": round(built.recall, 4),
+        "recall_held_back": {name: round(found, 4) for name, found in built.recalls.items()},
         "build_seconds": round(seconds, 1),
         "build_peak_by_vectors_bytes": round((peak_bytes() - before) / vectors.nbytes, 2),
     }
@@ -80,7 +83,7 @@ def resident_bytes(what: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(what)) * 1024
 
 
-def weigh(folder: Path, built: dict[str, Any]) -> dict[str, float]:
+def memory(folder: Path, built: dict[str, Any]) -> dict[str, float]:
     """MB that a loaded index holds, and in its files; for a process of its own."""
     before = resident_bytes("RssAnon")
     index = read_index(folder, built["kind"], built["parameters"], "cpu")
@@ -144,11 +147,11 @@ def single(search: Callable[[Floats], Any], queries: Floats) -> dict[str, float]
     return {"p50_ms": round(statistics.median(taken), 2), "p99_ms": round(float(np.quantile(taken, 0.99)), 2)}
 
 
-def measure(vectors: Floats, queries: Floats, folder: Path, kind: str) -> dict[str, Any]:
+def measure(vectors: Floats, queries: Floats, folder: Path, kind: str, blocks: Blocks) -> dict[str, Any]:
     """One kind at one size."""
     np.save(folder / "vectors.npy", vectors)
-    built = own_process("--build", folder, "--kinds", kind)
-    weight = own_process("--weigh", folder, "--kinds", json.dumps(built))
+    built = own_process("--build", folder, "--kinds", kind, "--blocks", json.dumps(blocks))
+    weight = own_process("--memory", folder, "--kinds", json.dumps(built))
     index = read_index(folder, built["kind"], built["parameters"], "cpu")
     exact = FlatIndex.build(vectors, "cpu")
     rates = side_by_side(
@@ -185,33 +188,38 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--folder", type=Path, help="where the photos' embeddings are kept")
     options.add_argument("--sizes", default="10000,100000,1000000")
-    options.add_argument("--dimensions", default="512,128")
+    options.add_argument("--dimensions", default=f"512{WITH_COLOUR},128")
     options.add_argument("--kinds", default="auto")
     options.add_argument("--build", type=Path, help="for the processes that this command starts itself")
-    options.add_argument("--weigh", type=Path, help="likewise")
+    options.add_argument("--memory", type=Path, help="likewise")
+    options.add_argument("--blocks", type=json.loads, help="likewise")
     chosen = options.parse_args()
     if chosen.build:
-        print(json.dumps(build(chosen.build, chosen.kinds)))
+        print(json.dumps(build(chosen.build, chosen.kinds, chosen.blocks)))
         return
-    if chosen.weigh:
-        print(json.dumps(weigh(chosen.weigh, json.loads(chosen.kinds))))
+    if chosen.memory:
+        print(json.dumps(memory(chosen.memory, json.loads(chosen.kinds))))
         return
     photos = Path(os.environ.get("LOOKALIKE_PHOTOS", "../shared/data")) / "clothing" / "images" / "train"
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="lookalike-benchmark-"))
     folder.mkdir(parents=True, exist_ok=True)
-    embeddings = photo_embeddings(photos, folder)
+    embeddings, colours = photo_blocks(photos, folder)
     figures: dict[str, Any] = {"threads": faiss.omp_get_max_threads(), "batch": BATCH, "k": K}
-    for dimension in map(int, chosen.dimensions.split(",")):
-        mixture = Mixture.fit(embeddings, dimension)
-        figures[f"{dimension}"] = {"nearest_cosine": mixture.likeness()}
+    for name in chosen.dimensions.split(","):
+        dimension = int(name.removesuffix(WITH_COLOUR))
+        mixture = Mixture.fit(embeddings, dimension, colours if name.endswith(WITH_COLOUR) else None)
+        blocks = dict(zip(("projection", "colour"), mixture.widths, strict=False))
+        figures[name] = {"blocks": blocks, "nearest_cosine": mixture.likeness()}
         queries = mixture.draw(BATCH * BATCHES, seed=2)
+        if len(blocks) > 1:
+            queries = weigh(queries, blocks, DEFAULT_COLOUR)
         for size in map(int, chosen.sizes.split(",")):
             vectors = mixture.draw(size, seed=1)
-            kinds = {choose_kind(kind, size, dimension) for kind in chosen.kinds.split(",")}
+            kinds = {choose_kind(kind, *vectors.shape) for kind in chosen.kinds.split(",")}
             for kind in sorted(kinds):
                 with tempfile.TemporaryDirectory(dir=folder) as work:
-                    figures[f"{dimension}"][f"{size} {kind}"] = found = measure(vectors, queries, Path(work), kind)
-                print(f"{size} x {dimension} {kind}: {json.dumps(found)}", flush=True)
+                    figures[name][f"{size} {kind}"] = found = measure(vectors, queries, Path(work), kind, blocks)
+                print(f"{size} x {name} {kind}: {json.dumps(found)}", flush=True)
     print(write_record("index", figures))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from benchmarks.drawn_vectors import Mixture, photo_embeddings
+from benchmarks.drawn_vectors import Mixture, photo_blocks
 from benchmarks.index import BATCH, BATCHES, side_by_side
 from benchmarks.record import write_record
 from index import held_back
@@ -101,7 +101,7 @@ def main() -> None:
     folder: Path = options.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     photos = Path(os.environ.get("LOOKALIKE_PHOTOS", "../shared/data")) / "clothing" / "images" / "train"
-    embeddings = photo_embeddings(photos, folder)
+    embeddings, _ = photo_blocks(photos, folder)
     figures = {"held_back": flattery(Mixture.fit(embeddings, DIMENSION))}
     print(figures, flush=True)
     figures["codes"] = codes(Mixture.fit(embeddings, CODES_DIMENSION))

@@ -28,6 +28,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.arrow import mask, scalar, truths
 from catalog.errors import UsageError
 from catalog.paths import shown
 
@@ -64,7 +65,7 @@ def rows_where(condition: str, table: pa.Table) -> npt.NDArray[np.bool_]:
         met = _Reader(text, table).truth(tree.body)
     except RecursionError:
         raise _refused("it is nested too deeply", condition) from None
-    return np.asarray(pc.fill_null(met, False).to_numpy(zero_copy_only=False), bool)
+    return mask(met)
 
 
 def _refused(what: str, part: str) -> UsageError:
@@ -149,11 +150,11 @@ class _Reader:
         if pa.types.is_null(cells.type):
             return cells.cast(pa.string())
         if pa.types.is_floating(cells.type):
-            return pc.if_else(pc.is_nan(cells), pa.scalar(None, cells.type), cells)
+            return pc.if_else(pc.is_nan(cells), pa.NULL.cast(cells.type), cells)
         return cells
 
     def _everywhere(self, value: bool) -> Any:
-        return pa.array(np.full(len(self._table), value))
+        return truths(np.full(len(self._table), value))
 
     def _column_name(self, node: ast.expr) -> str | None:
         match node:
@@ -184,8 +185,8 @@ class _Reader:
         if not isinstance(value, VALUES.get(family, ())) or isinstance(value, bool) != (family == TRUTHS):
             raise self._refused(f"{name} holds {family}; this is none", node)
         try:
-            return pa.scalar(value).cast(kind) if family == DATES else pa.scalar(value)
-        except (pa.ArrowException, OverflowError):
+            return scalar(value).cast(kind) if family == DATES else scalar(value)
+        except (pa.ArrowException, OverflowError, UnicodeError):
             raise self._refused(f"{name} holds {family}; this is none", node) from None
 
     def _refused(self, what: str, node: ast.AST) -> UsageError:
@@ -209,8 +210,7 @@ def _family(kind: pa.DataType) -> str:
 
 def _has_entry(lists: Any, value: pa.Scalar) -> Any:
     """Whether each list has an entry; null for a missing list."""
-    rows = pc.list_parent_indices(lists).to_numpy()
-    equal = pc.fill_null(pc.equal(pc.list_flatten(lists), value), False).to_numpy(zero_copy_only=False)
+    rows = np.from_dlpack(pc.list_parent_indices(lists))
     found = np.zeros(len(lists), bool)
-    found[rows[equal]] = True
-    return pa.array(found, mask=pc.is_null(lists).to_numpy(zero_copy_only=False))
+    found[rows[mask(pc.equal(pc.list_flatten(lists), value))]] = True
+    return truths(found, known=mask(pc.is_valid(lists)))

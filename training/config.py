@@ -75,8 +75,8 @@ class TrainConfig:
     resume: bool = False
     """Go on with the run of that name (default: the newest), which was interrupted."""
     encoder: str = "efficientnet_lite0"
-    """Backbone: efficientnet_lite0, resnet10_narrow, resnet18, resnet34, resnet50, mobilenet_v3_small,
-    mobilenet_v3_large, or timm:NAME for any image encoder of timm."""
+    """Backbone: efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, resnet10_narrow, resnet18, resnet34,
+    resnet50, mobilenet_v3_small, mobilenet_v3_large, or timm:NAME for any image encoder of timm."""
     weights: str = "imagenet"
     """Where to start: "imagenet", "none" (random), or a file of weights (.safetensors, or .pt read as weights only)."""
     epochs: int = 0

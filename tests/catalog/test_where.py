@@ -78,6 +78,7 @@ TABLE = pa.table(
 )
 def test_conditions(condition: str, rows: list[int]) -> None:
     assert np.flatnonzero(rows_where(condition, TABLE)).tolist() == rows
+    assert np.flatnonzero(rows_where(condition, TABLE.slice(2))).tolist() == [row - 2 for row in rows if row >= 2]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,7 @@ def test_conditions(condition: str, rows: list[int]) -> None:
         ("(lambda: True)()", "this is no condition"),
         ("price := 3", "it cannot be read"),
         ("stock == " + "9" * 400, "stock holds numbers; this is none"),
+        (r'title == "\ud800"', "title holds text; this is none"),
         ("not " * 2000 + "sale", "nested too deeply|cannot be read"),
         ("(" * 500 + "sale" + ")" * 500, "cannot be read"),
         ("x" * (MOST_CHARACTERS + 1), "takes at most 10,000 characters"),

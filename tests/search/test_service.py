@@ -243,6 +243,7 @@ def test_searching_on_a_cpu_imports_neither_torch_nor_pandas(variants: Store) ->
         "import sys; from pathlib import Path; from search.service import SearchService; "
         f"s = SearchService.open(Path({str(variants.root)!r}), device='cpu'); s.search_catalog_photo(0); "
         f"s.search({_bytes(variants, '1.png')!r}, product_by='mean', liked=['item-1'], disliked=['item-2']); "
+        f's.search({_bytes(variants, "1.png")!r}, where=\'item_id != "x" and "a" in path or not width in (8, 9.5)\'); '
         "print([name for name in ('torch', 'pandas', 'gradio') if name in sys.modules])"
     )
     done = subprocess.run(

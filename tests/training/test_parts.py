@@ -70,19 +70,22 @@ def test_gem_pools_every_backbone_by_its_formula(name: str) -> None:
     assert torch.allclose(GeM()(features)[:, :, 0, 0].double(), expected, atol=1e-6)
 
 
-def test_imagenet_start_is_the_packaged_network_to_the_bit() -> None:
+@pytest.mark.parametrize(
+    ("encoder", "tensors"), [("efficientnet_lite0", 247), ("efficientnet_lite1", 327), ("efficientnet_lite2", 327)]
+)
+def test_imagenet_start_is_the_packaged_network_to_the_bit(encoder: str, tensors: int) -> None:
     import timm
 
-    network = build_backbone("efficientnet_lite0").eval()
+    network = build_backbone(encoder).eval()
     random_weight = network.conv_head.weight.clone()  # type: ignore[union-attr, operator]
-    load_start(network, "efficientnet_lite0", "imagenet")
+    load_start(network, encoder, "imagenet")
     assert not torch.equal(network.conv_head.weight, random_weight)  # type: ignore[union-attr, arg-type]
-    from training.backbones import _packaged_lite0
+    from training.backbones import _packaged_weights
 
-    whole = timm.create_model("tf_efficientnet_lite0", num_classes=1000).eval()
-    packaged = [value for name, value in _packaged_lite0().items() if not name.endswith("num_batches_tracked")]
+    whole = timm.create_model(f"tf_{encoder}", num_classes=1000).eval()
+    packaged = [value for name, value in _packaged_weights(encoder).items() if not name.endswith("num_batches_tracked")]
     names = [name for name in whole.state_dict() if not name.endswith("num_batches_tracked")]
-    assert len(names) == len(packaged) == 247
+    assert len(names) == len(packaged) == tensors
     whole.load_state_dict(dict(zip(names, packaged, strict=True)), strict=False)
     images = torch.randn(2, 3, 64, 64)
     assert torch.equal(network(images), whole.forward_head(whole.forward_features(images), pre_logits=True))
