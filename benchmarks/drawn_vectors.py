@@ -9,7 +9,6 @@ are as hard to find.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +20,11 @@ from sklearn.cluster import KMeans
 
 from benchmarks.main_job import lookalike
 from catalog.store import Store
+from index.blocks import weigh
+from index.colour_weights import DEFAULT_COLOUR
 from index.loading import load_current
-from index.query import unit_blocks
-from index.vectors import Floats, Ids
+from index.query import unit_blocks, vectors_at
+from index.vectors import Blocks, Floats, Ids
 
 CLUSTERS = 32
 DRAWN_TOGETHER = 16_384
@@ -41,7 +42,7 @@ def photo_blocks(photos: Path, folder: Path) -> tuple[Floats, Floats]:
         lookalike("index", "--encoder", "imagenet", "--store", store)
         loaded = load_current(Store.open(store), "cpu")
         index = loaded.index
-        vectors = np.stack([index.vector(position) for position in range(len(index))])
+        vectors = vectors_at(index, np.arange(len(index)))
         embeddings, colours = np.split(vectors, [next(iter(loaded.version.blocks.values()))], axis=1)
         np.savez(kept, embeddings=embeddings, colours=colours)
     with np.load(kept) as both:
@@ -55,22 +56,28 @@ class Mixture:
     Attributes:
         vectors: float32 (P, D), the real ones, every block of unit norm.
         clusters: int (P,), the cluster of each.
-        widths: of the blocks.
+        blocks: their names and widths.
     """
 
     vectors: Floats
     clusters: Ids
-    widths: Sequence[int]
+    blocks: Blocks
 
     @classmethod
     def fit(cls, embeddings: Floats, dimension: int, colours: Floats | None = None) -> Mixture:
         """A mixture in so many dimensions, and the colours' beside them where they are given."""
         centred = embeddings - embeddings.mean(axis=0)
         _, directions = np.linalg.eigh(centred.T @ centred)
-        blocks = [centred @ directions[:, ::-1][:, :dimension], *([] if colours is None else [colours])]
-        widths = [block.shape[1] for block in blocks]
-        vectors = unit_blocks(np.concatenate(blocks, axis=1), widths)
-        return cls(vectors, KMeans(CLUSTERS, n_init=1, random_state=0).fit(vectors).labels_.astype(np.int64), widths)
+        parts = {"projection": centred @ directions[:, ::-1][:, :dimension]}
+        if colours is not None:
+            parts["colour"] = colours
+        blocks = {name: part.shape[1] for name, part in parts.items()}
+        vectors = unit_blocks(np.concatenate(list(parts.values()), axis=1), list(blocks.values()))
+        return cls(vectors, KMeans(CLUSTERS, n_init=1, random_state=0).fit(vectors).labels_.astype(np.int64), blocks)
+
+    def asked(self, vectors: Floats) -> Floats:
+        """Vectors as queries: their blocks weighted as by default."""
+        return vectors if len(self.blocks) == 1 else weigh(vectors, self.blocks, DEFAULT_COLOUR)
 
     def draw(self, count: int, seed: int) -> Floats:
         """So many vectors, float32 (count, D), every block of unit norm."""
@@ -87,17 +94,17 @@ class Mixture:
             for start in range(0, len(rows), DRAWN_TOGETHER):
                 part = rows[start : start + DRAWN_TOGETHER]
                 drawn[part] = mean + random.standard_normal((len(part), len(own)), np.float32) @ spread
-        for start, end in pairwise(np.cumsum([0, *self.widths])):
-            block = drawn[:, start:end]
+        for start, end in pairwise(np.cumsum([0, *self.blocks.values()])):
+            block = drawn[:, start:end]  # in place: unit_blocks would hold a million vectors in float64
             block /= np.sqrt(np.einsum("nd,nd->n", block, block))[:, None]
         return drawn
 
     def likeness(self) -> dict[str, Any]:
-        """Cosines to the nearest other vector, the blocks' mean: of the real ones, and of as many drawn ones."""
+        """Similarity to the nearest other vector: of the real ones, and of as many drawn ones."""
         drawn = self.draw(len(self.vectors), seed=3)
         return {"photos": self._nearest(self.vectors), "drawn": self._nearest(drawn)}
 
     def _nearest(self, vectors: Floats) -> dict[str, float]:
-        similarities, _ = faiss.knn(vectors, vectors, 2, metric=faiss.METRIC_INNER_PRODUCT)
-        parts = np.quantile(similarities[:, 1] / len(self.widths), (0.1, 0.5, 0.9))
+        similarities, _ = faiss.knn(self.asked(vectors), vectors, 2, metric=faiss.METRIC_INNER_PRODUCT)
+        parts = np.quantile(similarities[:, 1], (0.1, 0.5, 0.9))
         return {name: round(float(value), 3) for name, value in zip(("10%", "median", "90%"), parts, strict=True)}

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,10 +27,9 @@ import faiss
 import numpy as np
 
 from benchmarks.drawn_vectors import Mixture, photo_blocks
+from benchmarks.memory import resident_bytes
 from benchmarks.record import write_record
 from index.approximate import TUNED_FOR
-from index.blocks import weigh
-from index.colour_weights import DEFAULT_COLOUR
 from index.config import IndexChoice
 from index.faiss_index import FlatIndex
 from index.ivf_index import least_nprobe
@@ -64,23 +62,11 @@ def build(folder: Path, kind: str, blocks: Blocks) -> dict[str, Any]:
     return {
         "kind": built.index.kind,
         "parameters": dict(built.parameters),
-        "recall_held_back": {name: round(found, 4) for name, found in built.recalls.items()},
+        "recall_held_back": round(built.recall, 4),
+        "recall_by_weight": {name: round(found, 4) for name, found in built.recalls.items()},
         "build_seconds": round(seconds, 1),
-        "build_peak_by_vectors_bytes": round((peak_bytes() - before) / vectors.nbytes, 2),
+        "build_peak_by_vectors_bytes": round((resident_bytes("VmHWM") - before) / vectors.nbytes, 2),
     }
-
-
-def peak_bytes() -> int:
-    """Largest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def resident_bytes(what: str) -> int:
-    """Memory of this process: "VmRSS", all of it; "RssAnon", what no file holds, so that pages of a mapped one do not
-    count.
-    """
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(what)) * 1024
 
 
 def memory(folder: Path, built: dict[str, Any]) -> dict[str, float]:
@@ -150,8 +136,8 @@ def single(search: Callable[[Floats], Any], queries: Floats) -> dict[str, float]
 def measure(vectors: Floats, queries: Floats, folder: Path, kind: str, blocks: Blocks) -> dict[str, Any]:
     """One kind at one size."""
     np.save(folder / "vectors.npy", vectors)
-    built = own_process("--build", folder, "--kinds", kind, "--blocks", json.dumps(blocks))
-    weight = own_process("--memory", folder, "--kinds", json.dumps(built))
+    built = own_process("--build", folder, "--kinds", kind, "--blocks", json.dumps(dict(blocks)))
+    held = own_process("--memory", folder, "--kinds", json.dumps(built))
     index = read_index(folder, built["kind"], built["parameters"], "cpu")
     exact = FlatIndex.build(vectors, "cpu")
     rates = side_by_side(
@@ -173,7 +159,7 @@ def measure(vectors: Floats, queries: Floats, folder: Path, kind: str, blocks: B
         "queries_per_second": {name: round(rate) for name, rate in rates.items()},
         "times_exact": round(rates[FOUND] / rates[EXACT], 1),
         "wrapper_overhead": round(rates["bare"] / rates[FOUND] - 1, 4),
-        **weight,
+        **held,
         "single": single(lambda asked: index.search(asked, K), queries),
         "single_exact": single(lambda asked: exact.search(asked, K), queries),
         "filter_1_percent": {
@@ -186,7 +172,7 @@ def measure(vectors: Floats, queries: Floats, folder: Path, kind: str, blocks: B
 def main() -> None:
     """Measure and record."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--folder", type=Path, help="where the photos' embeddings are kept")
+    options.add_argument("--folder", type=Path, help="where the photos' vectors are kept")
     options.add_argument("--sizes", default="10000,100000,1000000")
     options.add_argument("--dimensions", default=f"512{WITH_COLOUR},128")
     options.add_argument("--kinds", default="auto")
@@ -208,17 +194,16 @@ def main() -> None:
     for name in chosen.dimensions.split(","):
         dimension = int(name.removesuffix(WITH_COLOUR))
         mixture = Mixture.fit(embeddings, dimension, colours if name.endswith(WITH_COLOUR) else None)
-        blocks = dict(zip(("projection", "colour"), mixture.widths, strict=False))
-        figures[name] = {"blocks": blocks, "nearest_cosine": mixture.likeness()}
-        queries = mixture.draw(BATCH * BATCHES, seed=2)
-        if len(blocks) > 1:
-            queries = weigh(queries, blocks, DEFAULT_COLOUR)
+        figures[name] = {"blocks": dict(mixture.blocks), "nearest_similarity": mixture.likeness()}
+        queries = mixture.asked(mixture.draw(BATCH * BATCHES, seed=2))
         for size in map(int, chosen.sizes.split(",")):
             vectors = mixture.draw(size, seed=1)
             kinds = {choose_kind(kind, *vectors.shape) for kind in chosen.kinds.split(",")}
             for kind in sorted(kinds):
                 with tempfile.TemporaryDirectory(dir=folder) as work:
-                    figures[name][f"{size} {kind}"] = found = measure(vectors, queries, Path(work), kind, blocks)
+                    figures[name][f"{size} {kind}"] = found = measure(
+                        vectors, queries, Path(work), kind, mixture.blocks
+                    )
                 print(f"{size} x {name} {kind}: {json.dumps(found)}", flush=True)
     print(write_record("index", figures))
 

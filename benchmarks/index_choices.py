@@ -2,7 +2,7 @@
 
     LOOKALIKE_PHOTOS=FOLDER python -m benchmarks.index_choices --folder WORK
 
-WORK and the vectors are those of benchmarks/index.py.
+WORK and the vectors are those of benchmarks/index.py, without colours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How an index's answers and its memory grow from 10,000 to 1,000,000 vectors, drawn from a record of benchmarks.index.
+"""How an index's answers and its memory grow with its vectors, drawn from a record of benchmarks.index.
 
 python -m benchmarks.index_picture benchmarks/results/DATE-index.json [--output docs/pictures/index-by-size.png]
 """
@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
+from index.kinds import choose_kind
 from training.evaluation.pictures import SERIES, picture
 
 LATENCIES = {
@@ -39,24 +40,26 @@ def draw(axes: Axes, title: str, unit: str, lines: Mapping[str, Mapping[int, flo
 
 
 def main() -> None:
-    """Draw the picture; of several kinds at one size, the last in the record counts."""
+    """Draw the picture, of the kinds that sizes choose by themselves."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("record", type=Path)
     options.add_argument("--output", type=Path, default=Path("docs/pictures/index-by-size.png"))
     chosen = options.parse_args()
     figures: dict[str, Any] = json.loads(chosen.record.read_text(encoding="utf-8"))["figures"]
-    dimensions = {name: part for name, part in figures.items() if isinstance(part, dict)}
+    dimensions = [part for part in figures.values() if isinstance(part, dict)]
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
     with picture(chosen.output, 8.0, 3.0 * len(dimensions), layout=layout) as figure:
-        for row, (name, part) in enumerate(dimensions.items()):
-            sizes = {int(key.split()[0]): found for key, found in part.items() if key[0].isdigit()}
+        for row, part in enumerate(dimensions):
+            width = sum(part["blocks"].values())
+            found_at = [(int(key.split()[0]), found) for key, found in part.items() if key[0].isdigit()]
+            sizes = {size: found for size, found in found_at if found["kind"] == choose_kind("auto", size, width)}
             axes = [figure.add_subplot(len(dimensions), 2, 2 * row + column) for column in (1, 2)]
             latencies = {
                 line: {size: found[key]["p50_ms"] for size, found in sizes.items()} for line, key in LATENCIES.items()
             }
-            draw(axes[0], f"One query, {name} numbers", "ms, median", latencies)
+            draw(axes[0], f"One query, {width} numbers", "ms, median", latencies)
             memories = {line: {size: found[key] for size, found in sizes.items()} for line, key in MEMORIES.items()}
-            draw(axes[1], f"The index, {name} numbers", "MB", memories)
+            draw(axes[1], f"The index, {width} numbers", "MB", memories)
             for panel in axes:
                 panel.set_xlabel("vectors")
     print(chosen.output)

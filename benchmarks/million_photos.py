@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from benchmarks.memory import resident_bytes
 from benchmarks.record import write_record
 from catalog.manifest import Manifest
 from catalog.store import Store
@@ -65,11 +65,11 @@ def measure(root: Path, steps: int) -> dict[str, Any]:
     """Train a few steps; peak memory at each stage, in MB."""
     torch.manual_seed(0)
     store = Store.open(root)
-    peaks = {"imports": peak()}
+    peaks = {"imports": resident_bytes("VmHWM") // 2**20}
     begun = time.monotonic()
     manifest = Manifest.read(store.manifest_file)
     photos = training_photos(store, manifest, SIDE, print)
-    peaks["photos"] = peak()
+    peaks["photos"] = resident_bytes("VmHWM") // 2**20
     config = TrainConfig(
         encoder="mobilenet_v3_small", weights="none", store=root, pixels_side=SIDE, views=ViewConfig(size=64)
     )
@@ -80,13 +80,8 @@ def measure(root: Path, steps: int) -> dict[str, Any]:
     for batch in batches[:steps]:
         images = views_of(config, photos, batch, 0, torch.device("cpu"))
         take_step(config, state, encoder, batch, images + torch.rand_like(images), "float32")
-    peaks["steps"] = peak()
+    peaks["steps"] = resident_bytes("VmHWM") // 2**20
     return {"photos": len(photos), "batches": len(batches), "peak_mb": peaks, "seconds": seconds}
-
-
-def peak() -> int:
-    """Largest resident memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def main() -> None:

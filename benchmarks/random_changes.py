@@ -33,6 +33,7 @@ from index.colour_weights import COLOUR_GRID
 from index.config import IndexConfig, SyncConfig
 from index.loading import LoadedVersion, load_current
 from index.promise import TIE
+from index.query import vectors_at
 from index.sync import sync
 
 BEGIN_WITH = 3_000
@@ -112,8 +113,8 @@ def check_photos(catalog: Catalog, before: dict[str, int], loaded: LoadedVersion
     assert found.keys() == expected.keys(), "other photos than the folder's"
     new = sorted(found[name] for name, number in expected.items() if number is None)
     assert all(found[name] == number for name, number in expected.items() if number is not None), "an id has shifted"
-    assert not new or new[0] >= catalog.next_id, "an id was given twice"
-    catalog.ids, catalog.next_id = found, max(catalog.next_id, max(found.values()) + 1)
+    assert new == list(range(catalog.next_id, catalog.next_id + len(new))), "new ids are not the next free ones"
+    catalog.ids, catalog.next_id = found, catalog.next_id + len(new)
 
 
 def against_a_fresh_build(store: Path, pictures: Path, folder: Path, queries: list[Image.Image]) -> dict[str, Any]:
@@ -124,16 +125,16 @@ def against_a_fresh_build(store: Path, pictures: Path, folder: Path, queries: li
     build_version(IndexConfig(store=fresh, kind="exact", device="cpu"))
     found, anew = (load_current(Store.open(one), "cpu") for one in (store, fresh))
     assert found.version.encoder_sha256 == anew.version.encoder_sha256
-    vectors = np.stack([anew.index.vector(position) for position in range(len(anew.index))])
+    vectors = vectors_at(anew.index, np.arange(len(anew.index)))
     asked = anew.embedder.embed([anew.embedder.prepare(photo) for photo in queries])
     paths = [np.array(one.items.table["path"].to_pylist()) for one in (found, anew)]
+    row_of = {path: row for row, path in enumerate(paths[1])}
     recalls, differing = {}, 0
     for weight in COLOUR_GRID:
         weighed = weigh(asked, anew.version.blocks, weight)
         similarities = weighed @ vectors.T
         best = np.sort(similarities, axis=1)[:, ::-1][:, :K]
         answer = found.index.search(weighed, K)
-        row_of = {path: row for row, path in enumerate(paths[1])}
         rows = np.array([[row_of[path] for path in paths[0][positions]] for positions in answer.positions])
         true = np.take_along_axis(similarities, rows, axis=1)  # of what was found, by the fresh vectors
         recalls[f"{weight:g}"] = round(float((true >= best[:, -1:] - TIE).mean()), 4)
@@ -151,7 +152,7 @@ def run(kind: str, source: Path, folder: Path, rounds: int) -> dict[str, Any]:
     store = folder / "store"
     lookalike("scan", catalog.folder, "--store", store)
     lookalike("train", "--store", store, "--epochs", "1", *RECIPE)
-    lookalike("index", "--store", store, "--kind", kind, "--force")
+    lookalike("index", "--store", store, "--kind", kind)
     check_photos(catalog, {}, load_current(Store.open(store), "cpu"))
     done = dict.fromkeys(OPERATIONS, 0)
     least, seconds, built = 1.0, 0.0, set()

@@ -8,14 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-_NUMBERS = {np.dtype(np.int64): pa.int64(), np.dtype(np.float64): pa.float64()}
-
 
 def scalar(value: bool | int | float | str) -> pa.Scalar:
     """One value, as bool, int64, float64 or string.
 
     Raises:
-        ValueError: a text that is no Unicode (half of a surrogate pair).
+        UnicodeEncodeError: a text that is no Unicode (half of a surrogate pair).
         OverflowError: an integer beyond 64 bits.
     """
     if isinstance(value, str):
@@ -24,8 +22,11 @@ def scalar(value: bool | int | float | str) -> pa.Scalar:
         return pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(ends), pa.py_buffer(encoded)])[0]
     if isinstance(value, bool):
         return truths(np.array([value]))[0]
-    number = np.int64(value) if isinstance(value, int) else np.float64(value)
-    return pa.Array.from_buffers(_NUMBERS[number.dtype], 1, [None, pa.py_buffer(number.tobytes())])[0]
+    if isinstance(value, int):
+        kind, content = pa.int64(), np.int64(value).tobytes()
+    else:
+        kind, content = pa.float64(), np.float64(value).tobytes()
+    return pa.Array.from_buffers(kind, 1, [None, pa.py_buffer(content)])[0]
 
 
 def truths(values: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_] | None = None) -> pa.Array:
@@ -36,12 +37,15 @@ def truths(values: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_] | None = 
 
 def mask(array: Any) -> npt.NDArray[np.bool_]:
     """Which values of a Boolean array are true, bool (N,); a null is not."""
-    count, first = len(array), array.offset
     validity, values = array.buffers()
-    true, known = (
-        np.ones(count, bool)
-        if bits is None
-        else np.unpackbits(np.frombuffer(bits, np.uint8), count=first + count, bitorder="little")[first:].astype(bool)
-        for bits in (values, validity)
-    )
-    return true & known
+    true = _bits(values, array)
+    return true if validity is None else true & _bits(validity, array)
+
+
+def _bits(buffer: Any, array: Any) -> npt.NDArray[np.bool_]:
+    """One bit of a buffer for each of an array's values, bool (N,)."""
+    if not len(array):  # there may be no buffer
+        return np.zeros(0, bool)
+    end = array.offset + len(array)
+    bits = np.unpackbits(np.frombuffer(buffer, np.uint8), count=end, bitorder="little")
+    return bits[array.offset :].astype(bool)

@@ -121,7 +121,10 @@ class _Reader:
         other, other_kind = self._column(right)
         if _family(kind) != _family(other_kind):
             raise self._refused(f"{name} holds {_family(kind)}, {other} {_family(other_kind)}", right)
-        return compare(self._cells(name), self._cells(other))
+        try:
+            return compare(self._cells(name), self._cells(other))
+        except pa.ArrowException:
+            raise self._refused(f"{name} ({kind}) and {other} ({other_kind}) cannot be compared", right) from None
 
     def _is_empty(self, left: ast.expr, right: ast.expr) -> Any:
         if not (isinstance(right, ast.Constant) and right.value is None):
@@ -185,7 +188,7 @@ class _Reader:
         if not isinstance(value, VALUES.get(family, ())) or isinstance(value, bool) != (family == TRUTHS):
             raise self._refused(f"{name} holds {family}; this is none", node)
         try:
-            return scalar(value).cast(kind) if family == DATES else scalar(value)
+            return _moment(value, kind) if family == DATES else scalar(value)
         except (pa.ArrowException, OverflowError, UnicodeError):
             raise self._refused(f"{name} holds {family}; this is none", node) from None
 
@@ -206,6 +209,22 @@ def _family(kind: pa.DataType) -> str:
     if pa.types.is_temporal(kind):
         return DATES
     return f"values of the type {kind}"
+
+
+def _moment(text: str, kind: pa.DataType) -> pa.Scalar:
+    """A date or time of a column's type; where that has a time zone, text that names none is of that zone.
+
+    Raises:
+        ArrowException: the text is no such thing.
+    """
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    try:
+        return scalar(text).cast(kind)
+    except pa.ArrowInvalid:
+        if not pa.types.is_timestamp(kind) or kind.tz is None:
+            raise
+        return pc.assume_timezone(scalar(text).cast(pa.timestamp(kind.unit)), kind.tz)
 
 
 def _has_entry(lists: Any, value: pa.Scalar) -> Any:

@@ -15,6 +15,7 @@ from catalog import atomic
 from catalog.disk import require_room
 from catalog.manifest import Manifest
 from catalog.store import Store
+from training.compiler import check_compiler
 from training.config import TrainConfig, require
 from training.device import choose_precision
 from training.job import Job
@@ -58,11 +59,14 @@ def begin_run(config: TrainConfig, ranks: Ranks, lock: ExitStack, say: Say) -> J
         settings = resumed_config(load_resume(run)["config"])
         _refuse_new_settings(config, settings)
         config = replace(settings, store=config.store, device=config.device)
-        refuse_live_norms(
-            start_encoder(config), config, ranks
-        )  # its weights are needed at the end: missed now, not then
+        if config.compile:
+            check_compiler(device, "start a new run without --compile")
+        # its start is needed at the end: missed now, not then
+        refuse_live_norms(start_encoder(config), config, ranks)
         return _job(run, config, store, manifest, device, say)
     run = new_run(store, config.name)
+    if config.compile:
+        check_compiler(device, "leave --compile out")
     encoder = start_encoder(config)
     refuse_live_norms(encoder, config, ranks)
     job = _job(run, config, store, manifest, device, say)

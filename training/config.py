@@ -133,7 +133,7 @@ class TrainConfig:
     precision: Precision = "auto"
     """auto: bfloat16 on a GPU, and on a CPU that computes in it where the encoder gains by it."""
     compile: bool = False
-    """Compile the network (torch.compile): pays on a GPU, for long runs."""
+    """Compile the network (torch.compile): pays on a GPU, for long runs; needs a C++ compiler."""
     weight_decay: float = 1e-6
     """Weight decay (SimCLR, 2.2); biases and norms are spared."""
     warmup: float = 0.1

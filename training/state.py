@@ -22,7 +22,7 @@ from training.runs import Run
 from training.spec import EncoderSpec
 from training.start import freeze_first_stages, keeps_start
 
-RESUME_FORMAT = 3
+RESUME_FORMAT = 4
 """Of resume.pt; raised whenever a state of before could not be gone on with to the same end."""
 
 

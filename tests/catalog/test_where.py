@@ -28,6 +28,7 @@ TABLE = pa.table(
         "tags": [["red", "new"], [], None, ["red"], ["blue", None]],
         "price (EUR)": [1, 2, 3, 4, 5],
         "nothing": pa.nulls(5),
+        "here": pa.array([datetime.datetime(2026, 1, 1, hour) for hour in range(5)], pa.timestamp("us", "UTC")),
         "colour": pa.array(["red", "blue", None, "red", "green"]).dictionary_encode(),
     }
 )
@@ -56,6 +57,8 @@ TABLE = pa.table(
         ("stock < price", [0, 1]),
         ('added >= "2026-01-04"', [3, 4]),
         ('seen < "2026-01-01T01:30:00"', [0, 1]),
+        ('here < "2026-01-01T01:30:00"', [0, 1]),
+        ('here >= "2026-01-01T03:00:00Z"', [3, 4]),
         ("sale", [0, 3]),
         ("not sale", [1, 4]),
         ("sale == False", [1, 4]),
@@ -101,6 +104,9 @@ def test_conditions(condition: str, rows: list[int]) -> None:
         ("price < 10 ** 9", "a number or a text in quotes is needed here"),
         ("title is 'x'", '"is" takes None alone'),
         ("3 in price", '"in" takes a column of text or of lists'),
+        ("tags == tags", "cannot be compared"),
+        ("seen == here", "cannot be compared"),
+        ('here > "noon"', "here holds dates; this is none"),
         ("tags == 'red'", "tags holds values of the type list"),
         ("__import__('os').system('true')", "this is no condition"),
         ("title.__class__ == 'x'", "a column's name is needed here"),

@@ -91,8 +91,9 @@ def test_imagenet_start_is_the_packaged_network_to_the_bit(encoder: str, tensors
     assert torch.equal(network(images), whole.forward_head(whole.forward_features(images), pre_logits=True))
 
 
-def test_small_stem_keeps_the_size() -> None:
-    usual, small = build_backbone("resnet18"), build_backbone("resnet18", small_stem=True)
+@pytest.mark.parametrize("name", ["resnet10_narrow", "resnet18"])
+def test_small_stem_keeps_the_size(name: str) -> None:
+    usual, small = build_backbone(name), build_backbone(name, small_stem=True)
     images = torch.randn(1, 3, 32, 32)
     stem = small.maxpool(small.conv1(images))  # type: ignore[operator]
     assert stem.shape[-2:] == (32, 32)

@@ -1,0 +1,16 @@
+"""How much memory a process holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def resident_bytes(what: str) -> int:
+    """Memory of this process.
+
+    Args:
+        what: "VmRSS", all of it; "VmHWM", the most of it so far (`ru_maxrss` begins with that of the process which
+            started this one); "RssAnon", what no file holds, so that pages of a mapped one do not count.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) * 1024
