@@ -185,7 +185,8 @@ class _Reader:
         except (ValueError, TypeError, SyntaxError, RecursionError):
             raise self._refused("a number or a text in quotes is needed here", node) from None
         family = _family(kind)
-        if not isinstance(value, VALUES.get(family, ())) or isinstance(value, bool) != (family == TRUTHS):
+        fits = isinstance(value, VALUES.get(family, ())) and isinstance(value, bool) == (family == TRUTHS)
+        if not fits:
             raise self._refused(f"{name} holds {family}; this is none", node)
         try:
             return _moment(value, kind) if family == DATES else scalar(value)
