@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from benchmarks.fashion_mnist import RECIPE, read_idx
@@ -35,6 +36,9 @@ from index.loading import LoadedVersion, load_current
 from index.promise import TIE
 from index.query import vectors_at
 from index.sync import sync
+
+Pictures = npt.NDArray[np.uint8]
+"""(N, 28, 28)."""
 
 BEGIN_WITH = 3_000
 TOGETHER = 500
@@ -142,11 +146,15 @@ def against_a_fresh_build(store: Path, pictures: Path, folder: Path, queries: li
     return {"recall_at_10": recalls, "answers_that_differ": differing, "answers": QUERIES * len(COLOUR_GRID)}
 
 
-def run(kind: str, source: Path, folder: Path, rounds: int) -> dict[str, Any]:
-    """All of it for one kind."""
+def run(kind: str, drawn: Pictures, others: Pictures, folder: Path, rounds: int) -> dict[str, Any]:
+    """All of it for one kind.
+
+    Args:
+        drawn: what the catalog is made of, no two the same.
+        others: what queries are drawn from.
+    """
     random = np.random.default_rng(0)
-    drawn = np.unique(read_idx(source / "train-images-idx3-ubyte.gz"), axis=0)
-    asked = read_idx(source / "t10k-images-idx3-ubyte.gz")[random.permutation(10_000)[:QUERIES]]
+    asked = others[random.permutation(len(others))[:QUERIES]]
     catalog = Catalog(folder / "pictures", (drawn[place] for place in random.permutation(len(drawn))), random)
     catalog.add(BEGIN_WITH)
     store = folder / "store"
@@ -186,10 +194,12 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=20)
     chosen = options.parse_args()
     source = Path(os.environ.get("LOOKALIKE_PHOTOS", "../shared/data")) / "fashion_mnist"
+    drawn = np.unique(read_idx(source / "train-images-idx3-ubyte.gz"), axis=0)
+    others = read_idx(source / "t10k-images-idx3-ubyte.gz")
     figures = {}
     for kind in chosen.kinds.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            figures[kind] = run(kind, source, Path(folder), chosen.rounds)
+            figures[kind] = run(kind, drawn, others, Path(folder), chosen.rounds)
             print(kind, figures[kind], flush=True)
     print(write_record("random-changes", figures))
 

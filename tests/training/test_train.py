@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch._dynamo.utils
 from PIL import Image
 
 from catalog.errors import DeviceError, LookalikeError, StoreBusy, Terminated, TrainingError, UsageError
@@ -403,3 +405,46 @@ def test_sigterm_saves_and_exits_143(make_store: MakeStore) -> None:
     assert told.strip().count("\n") == 0
     assert "terminated" in told
     assert all_runs(store)[0].resumable
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler here")
+def test_a_compiled_network_learns_the_same(
+    make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    store = make_store(8)
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    results = {}
+    for name in ("plain", "compiled"):
+        config = small(
+            store,
+            name=name,
+            compile=name == "compiled",
+            encoder="resnet10_narrow",
+            optimizer="sgd",
+            learning_rate=1e-2,
+            head_learning_rate=1e-2,
+            precision="float32",
+        )
+        results[name] = train(config, quiet)
+    # the run's own graphs beside that of the check before it
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > graphs + 1
+    plain, compiled = (load_encoder(results[name].checkpoint)[0].backbone for name in ("plain", "compiled"))
+    weights, others = (torch.cat([one.flatten() for one in net.parameters()]) for net in (plain, compiled))
+    apart = float((weights - others).norm() / weights.norm())
+    assert apart < 0.01 * results["plain"].moved
+
+
+def test_without_a_compiler_a_run_does_not_begin(make_store: MakeStore, tmp_path: Path) -> None:
+    store = make_store(4)
+    done = subprocess.run(
+        [sys.executable, "-m", "training", "train", "--store", str(store.root), "--compile", "--device", "cpu"],
+        env={**os.environ, "CXX": str(tmp_path / "g++"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "compiled")},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "--compile needs a C++ compiler that torch can use here" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list(store.root.glob("runs/*"))
