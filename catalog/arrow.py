@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+MOST_BYTES = 2**31 - 1
+"""Of text in one array: its offsets are 32-bit numbers."""
 
 
 def scalar(value: bool | int | float | str) -> pa.Scalar:
@@ -17,16 +21,55 @@ def scalar(value: bool | int | float | str) -> pa.Scalar:
         OverflowError: an integer beyond 64 bits.
     """
     if isinstance(value, str):
-        encoded = value.encode()
-        ends = np.array([0, len(encoded)], np.int32)
-        return pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(ends), pa.py_buffer(encoded)])[0]
+        return texts([value])[0]
     if isinstance(value, bool):
         return truths(np.array([value]))[0]
-    if isinstance(value, int):
-        kind, content = pa.int64(), np.int64(value).tobytes()
-    else:
-        kind, content = pa.float64(), np.float64(value).tobytes()
-    return pa.Array.from_buffers(kind, 1, [None, pa.py_buffer(content)])[0]
+    return numbers([value], pa.int64() if isinstance(value, int) else pa.float64())[0]
+
+
+def texts(values: Sequence[str]) -> pa.Array:
+    """A string array of (N,) values.
+
+    Raises:
+        UnicodeEncodeError: a text that is no Unicode (half of a surrogate pair).
+        OverflowError: more than MOST_BYTES of text.
+    """
+    encoded = [value.encode() for value in values]
+    ends = np.zeros(len(values) + 1, np.int64)
+    np.cumsum([len(text) for text in encoded], out=ends[1:])
+    if ends[-1] > MOST_BYTES:
+        raise OverflowError(f"a string array holds at most {MOST_BYTES:,} bytes of text, not {ends[-1]:,}")
+    buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+
+
+def numbers(values: Sequence[int] | Sequence[float], kind: pa.DataType) -> pa.Array:
+    """An array of (N,) integers or floating-point numbers.
+
+    Args:
+        kind: int8 … int64, uint8 … uint64, float32 or float64.
+
+    Raises:
+        OverflowError: an integer that the kind cannot hold.
+    """
+    content = np.array(values, kind.to_pandas_dtype())  # a NumPy type, in spite of its name
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(content)])
+
+
+def columns(values: Mapping[str, Sequence[Any]], kinds: Mapping[str, pa.DataType]) -> pa.Table:
+    """A table of texts and numbers.
+
+    Args:
+        values: by column, N of each.
+        kinds: of the columns, in the table's order.
+
+    Raises:
+        UnicodeEncodeError, OverflowError: see `texts` and `numbers`.
+    """
+    arrays = [
+        texts(values[name]) if kind == pa.string() else numbers(values[name], kind) for name, kind in kinds.items()
+    ]
+    return pa.Table.from_arrays(arrays, names=list(kinds))
 
 
 def truths(values: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_] | None = None) -> pa.Array:

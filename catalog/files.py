@@ -53,13 +53,13 @@ def find_photos(root: Path, *, skip: Path | None = None) -> FoundFiles:
         folder = folders.pop()
         try:
             with os.scandir(os.path.join(real_root, folder)) as listing:
-                entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+                entries = list(listing)
         except OSError as error:
             left_out.append(_unreadable_folder(folder, error))
             continue
         for entry in entries:
             path = os.path.join(folder, entry.name)
-            if entry.name.startswith(".") or os.path.join(real_root, path) == real_skip:
+            if entry.name.startswith(".") or entry.path == real_skip:
                 continue
             is_link, leads_out = entry.is_symlink(), False
             if is_link:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -23,7 +23,7 @@ class KnownPhoto:
 
 
 def assign_image_ids(
-    photos: Sequence[KnownPhoto], known: Iterable[tuple[int, KnownPhoto]], next_id: int
+    photos: Sequence[KnownPhoto], known: Sequence[tuple[int, KnownPhoto]], next_id: int
 ) -> tuple[list[int], int]:
     """The image_id of each photo.
 
@@ -43,14 +43,18 @@ def assign_image_ids(
     by_content: dict[tuple[str | None, str], deque[int]] = defaultdict(deque)
     for image_id, photo in known:
         by_name[photo.item_id, photo.path] = image_id
-        by_content[photo.item_id, photo.sha256].append(image_id)
-        by_content[None, photo.sha256].append(image_id)
         next_id = max(next_id, image_id + 1)
 
     ids: list[int | None] = [by_name.get((photo.item_id, photo.path)) for photo in photos]
     used = set(ids)
+    for image_id, photo in known:
+        if image_id not in used:
+            by_content[photo.item_id, photo.sha256].append(image_id)
+            by_content[None, photo.sha256].append(image_id)
+    unnamed = [position for position, image_id in enumerate(ids) if image_id is None]
     for same_product in (True, False):
-        for position, photo in enumerate(photos):
+        for position in unnamed:
+            photo = photos[position]
             candidates = by_content.get((photo.item_id if same_product else None, photo.sha256))
             while candidates and ids[position] is None:
                 image_id = candidates.popleft()

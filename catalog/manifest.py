@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from catalog import atomic
+from catalog import arrow, atomic
 from catalog.errors import StoreError
 
 OWN_COLUMNS: dict[str, pa.DataType] = {
@@ -126,7 +126,7 @@ class Manifest:
         Args:
             root: of the catalog.
         """
-        columns = self.table.select(["path", "sha256"]).take(pa.array(self.first_rows, pa.int64())).to_pydict()
+        columns = self.table.select(["path", "sha256"]).take(arrow.numbers(self.first_rows, pa.int64())).to_pydict()
         return [
             CatalogPhoto(root=root, path=path, sha256=sha256)
             for path, sha256 in zip(columns["path"], columns["sha256"], strict=True)

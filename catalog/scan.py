@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog import atomic
+from catalog import arrow, atomic
 from catalog.config import ScanConfig
 from catalog.errors import BadImage, LookalikeError, StoreError, UsageError
 from catalog.files import find_photos
@@ -364,9 +364,9 @@ def _manifest(
         "width": [facts[photo.path].width for photo in photos],
         "height": [facts[photo.path].height for photo in photos],
     }
-    table = pa.table({name: pa.array(values[name], kind) for name, kind in OWN_COLUMNS.items()})
+    table = arrow.columns(values, OWN_COLUMNS)
     if source.columns is not None:
-        own = source.columns.take(pa.array([source.rows[position] for position in kept], pa.int64()))
+        own = source.columns.take(arrow.numbers([source.rows[position] for position in kept], pa.int64()))
         for name in own.column_names:
             table = table.append_column(own.schema.field(name), own[name])
     return Manifest(table.sort_by("image_id").combine_chunks()), next_id

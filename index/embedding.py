@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from catalog.arrow import numbers
 from catalog.errors import BadImage, LookalikeError
 from catalog.image import decode_photo, read_photo
 from catalog.manifest import CatalogPhoto, Manifest
@@ -65,7 +66,7 @@ def embed_catalog(store: Store, manifest: Manifest, encoder: EncoderFiles, devic
         raise LookalikeError(
             f'none of the {len(manifest)} photos can be read any more: run "lookalike scan" to see why'
         )
-    items = Manifest(manifest.table.take(pa.array(rows)))
+    items = Manifest(manifest.table.take(numbers(rows, pa.int64())))
     vectors = read_vectors(cache, [keys[row] for row in rows], embedder.dimension)
     return EmbeddedCatalog(
         items=items,
