@@ -36,6 +36,7 @@ from index.ivf_index import least_nprobe
 from index.kinds import choose_kind, files_of, read_index
 from index.promise import TIE
 from index.promised_index import build_promised_index
+from index.settings import Settings
 from index.vectors import Blocks, Floats
 from index.versions import INDEX_FILE, VECTORS_FILE
 
@@ -61,7 +62,7 @@ def build(folder: Path, kind: str, blocks: Blocks) -> dict[str, Any]:
             part.write(file.write)
     return {
         "kind": built.index.kind,
-        "parameters": dict(built.parameters),
+        "parameters": built.settings.to_json() if built.settings else {},
         "recall_held_back": round(built.recall, 4),
         "recall_by_weight": {name: round(found, 4) for name, found in built.recalls.items()},
         "build_seconds": round(seconds, 1),
@@ -69,10 +70,15 @@ def build(folder: Path, kind: str, blocks: Blocks) -> dict[str, Any]:
     }
 
 
-def memory(folder: Path, built: dict[str, Any]) -> dict[str, float]:
+def settings_of(built: dict[str, Any], blocks: Blocks) -> Settings | None:
+    """How far the built index looks; None where it is exact."""
+    return Settings.from_json(built["parameters"], next(iter(blocks.values()))) if built["parameters"] else None
+
+
+def memory(folder: Path, built: dict[str, Any], blocks: Blocks) -> dict[str, float]:
     """MB that a loaded index holds, and in its files; for a process of its own."""
     before = resident_bytes("RssAnon")
-    index = read_index(folder, built["kind"], built["parameters"], "cpu")
+    index = read_index(folder, built["kind"], settings_of(built, blocks), "cpu")
     held = resident_bytes("RssAnon") - before
     files = sum((folder / name).stat().st_size for name in files_of(index))
     return {"memory_mb": round(held / 1e6, 1), "files_mb": round(files / 1e6, 1)}
@@ -86,12 +92,13 @@ def own_process(*arguments: str | Path) -> dict[str, Any]:
     return printed
 
 
-def bare_search(folder: Path, built: dict[str, Any], count: int) -> Callable[[Floats], Any]:
-    """The same search by FAISS alone: its own index from the same file, with the same settings."""
+def bare_search(folder: Path, built: dict[str, Any], blocks: Blocks, queries: Floats) -> Callable[[Floats], Any]:
+    """The same search by FAISS alone: its own index from the same file, with the settings for these queries."""
     index = faiss.read_index(str(folder / INDEX_FILE))
-    kind, parameters = built["kind"], built["parameters"]
-    if kind == "exact":
+    kind, settings, count = built["kind"], settings_of(built, blocks), index.ntotal
+    if settings is None:
         return lambda queries: index.search(queries, K)
+    ((_, parameters),) = settings.groups(queries)
     if kind == "hnsw":
         walk = faiss.SearchParametersHNSW(efSearch=max(parameters["ef_search"], 2 * TUNED_FOR))
         return lambda queries: index.search(queries, K, params=walk)
@@ -137,14 +144,14 @@ def measure(vectors: Floats, queries: Floats, folder: Path, kind: str, blocks: B
     """One kind at one size."""
     np.save(folder / "vectors.npy", vectors)
     built = own_process("--build", folder, "--kinds", kind, "--blocks", json.dumps(dict(blocks)))
-    held = own_process("--memory", folder, "--kinds", json.dumps(built))
-    index = read_index(folder, built["kind"], built["parameters"], "cpu")
+    held = own_process("--memory", folder, "--kinds", json.dumps(built), "--blocks", json.dumps(dict(blocks)))
+    index = read_index(folder, built["kind"], settings_of(built, blocks), "cpu")
     exact = FlatIndex.build(vectors, "cpu")
     rates = side_by_side(
         {
             EXACT: lambda asked: exact.search(asked, K),
             FOUND: lambda asked: index.search(asked, K),
-            "bare": bare_search(folder, built, len(vectors)),
+            "bare": bare_search(folder, built, blocks, queries),
         },
         queries,
     )
@@ -184,7 +191,7 @@ def main() -> None:
         print(json.dumps(build(chosen.build, chosen.kinds, chosen.blocks)))
         return
     if chosen.memory:
-        print(json.dumps(memory(chosen.memory, json.loads(chosen.kinds))))
+        print(json.dumps(memory(chosen.memory, json.loads(chosen.kinds), chosen.blocks)))
         return
     photos = Path(os.environ.get("LOOKALIKE_PHOTOS", "../shared/data")) / "clothing" / "images" / "train"
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="lookalike-benchmark-"))

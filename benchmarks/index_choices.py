@@ -25,6 +25,7 @@ from index.hnsw_index import HNSWIndex
 from index.ivf_index import IVFIndex
 from index.ivf_pq_index import IVFPQIndex
 from index.promise import K, exact_tasks, recall
+from index.settings import everywhere
 from index.vectors import Floats
 
 SIZE, DIMENSION = 60_000, 128
@@ -47,7 +48,7 @@ def flattery(mixture: Mixture) -> dict[str, Any]:
             task = exact_tasks(vectors, queries, {"": queries.vectors})[""]
             found = []
             for effort in efforts:
-                index.parameters = dict.fromkeys(index.parameters, effort)
+                index.settings = everywhere(dict.fromkeys(next(iter(index.settings.by_weight.values())), effort))
                 found.append(round(recall(index, task), 4))
             figures[f"{index.kind} at {efforts}: {name}"] = found
     return figures
@@ -72,7 +73,7 @@ def codes(mixture: Mixture) -> dict[str, Any]:
     for nprobe in (32, 64):
         probed = faiss.SearchParametersIVF(nprobe=nprobe)
         settings = faiss.IndexRefineSearchParameters(k_factor=4, base_index_params=probed)
-        ours.parameters = {"nprobe": nprobe, "candidates": 100}
+        ours.settings = everywhere({"nprobe": nprobe, "candidates": 100})
 
         def by_scalars(asked: Floats, settings: Any = settings) -> Any:
             return ranked.search(asked, K, params=settings)

@@ -26,6 +26,7 @@ import pandas as pd
 from benchmarks.record import write_record
 from catalog.manifest import Manifest
 from catalog.store import Store
+from search.question import Question
 from search.service import SearchService
 
 COMMAND = (sys.executable, "-c", "from ui.command import main; main()")
@@ -67,7 +68,7 @@ def self_retrieval(store: Path) -> dict[str, Any]:
     found, least = 0, 1.0
     for row in rows:
         item = items.item(int(row))
-        best = service.search(service.photo_path(item.image_id).read_bytes(), k=1).matches[0]
+        best = service.search(service.photo_path(item.image_id).read_bytes(), Question(k=1)).matches[0]
         found += best.item.sha256 == item.sha256
         least = min(least, best.similarity)
     return {"asked": len(rows), "first": found, "least_similarity": round(least, 6)}

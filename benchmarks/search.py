@@ -39,6 +39,7 @@ from catalog.records import RecordFile
 from index.embedding import embed_missing
 from index.versions import INDEX_FILE, ONNX_FILE
 from search.batch import Asking, answer_all, find_queries
+from search.question import Question
 from search.service import SearchService
 
 QUERIES, WARM, K = 200, 10, 10
@@ -105,7 +106,7 @@ def one_query(service: SearchService, bare: Bare, photos: Sequence[bytes]) -> di
     """Image bytes to answer, in milliseconds; ours and bare by turns."""
     ours, others = [], []
     for place, data in enumerate(photos):
-        mine = seconds(partial(service.search, data, k=K))
+        mine = seconds(partial(service.search, data, Question(k=K)))
         theirs = seconds(partial(bare.answer, data))
         if place >= WARM:
             ours.append(mine * 1000)

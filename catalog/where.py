@@ -119,8 +119,8 @@ class _Reader:
         if self._column_name(right) is None:
             return compare(self._cells(name), self._value(right, name, kind))
         other, other_kind = self._column(right)
-        if _family(kind) != _family(other_kind):
-            raise self._refused(f"{name} holds {_family(kind)}, {other} {_family(other_kind)}", right)
+        if family_of(kind) != family_of(other_kind):
+            raise self._refused(f"{name} holds {family_of(kind)}, {other} {family_of(other_kind)}", right)
         try:
             return compare(self._cells(name), self._cells(other))
         except pa.ArrowException:
@@ -141,8 +141,8 @@ class _Reader:
         name, kind = self._column(right)
         if pa.types.is_list(kind) or pa.types.is_large_list(kind):
             return _has_entry(self._cells(name), self._value(left, name, kind.value_type))
-        if not _family(kind) == TEXT:
-            raise self._refused(f'"in" takes a column of text or of lists; {name} holds {_family(kind)}', right)
+        if not family_of(kind) == TEXT:
+            raise self._refused(f'"in" takes a column of text or of lists; {name} holds {family_of(kind)}', right)
         return pc.match_substring(self._cells(name), self._value(left, name, kind).as_py(), ignore_case=True)
 
     def _cells(self, name: str) -> Any:
@@ -184,7 +184,7 @@ class _Reader:
             value = ast.literal_eval(node)
         except (ValueError, TypeError, SyntaxError, RecursionError):
             raise self._refused("a number or a text in quotes is needed here", node) from None
-        family = _family(kind)
+        family = family_of(kind)
         fits = isinstance(value, VALUES.get(family, ())) and isinstance(value, bool) == (family == TRUTHS)
         if not fits:
             raise self._refused(f"{name} holds {family}; this is none", node)
@@ -197,7 +197,7 @@ class _Reader:
         return _refused(what, ast.get_source_segment(self._text, node) or self._text)
 
 
-def _family(kind: pa.DataType) -> str:
+def family_of(kind: pa.DataType) -> str:
     """What people call a column's type."""
     if pa.types.is_boolean(kind):
         return TRUTHS
@@ -206,7 +206,7 @@ def _family(kind: pa.DataType) -> str:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
         return TEXT
     if pa.types.is_dictionary(kind):
-        return _family(kind.value_type)
+        return family_of(kind.value_type)
     if pa.types.is_temporal(kind):
         return DATES
     return f"values of the type {kind}"

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import faiss
+import numpy as np
 
 from index.faiss_files import write_faiss
 from index.search_index import neighbors, no_neighbors
+from index.settings import Parameters, Settings
 from index.vectors import Floats, Ids, Mask, Neighbors
 
 Found = tuple[Floats, Ids]
@@ -55,20 +57,20 @@ class Ladder:
 class ApproximateIndex(ABC):
     """An index that looks where the nearest probably are.
 
-    How far it looks is in `parameters`, which a build tunes (index/promise.py) and a version keeps. Where that finds
+    How far it looks is in `settings`, which a build tunes (index/promise.py) and a version keeps. Where that finds
     fewer than k, the search goes on over everything; so it does under a filter, since the products that a filter
     leaves may all be far from the query, where no setting tuned without it would look.
 
     Attributes:
-        parameters: of a search; changed only before the index is shared.
+        settings: how far a search looks; changed only before the index is shared.
     """
 
     kind: str
     device = "cpu"
 
-    def __init__(self, index: faiss.Index, parameters: Mapping[str, int]) -> None:
+    def __init__(self, index: faiss.Index, settings: Settings) -> None:
         self._index = index
-        self.parameters = dict(parameters)
+        self.settings = settings
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -91,8 +93,8 @@ class ApproximateIndex(ABC):
         """What can be tuned."""
 
     @abstractmethod
-    def _look(self, queries: Floats, k: int) -> Found:
-        """Search as far as the parameters say."""
+    def _look(self, queries: Floats, k: int, parameters: Parameters) -> Found:
+        """Search as far as parameters say."""
 
     @abstractmethod
     def _look_everywhere(self, queries: Floats, k: int, allowed: Mask | None) -> Found:
@@ -105,8 +107,18 @@ class ApproximateIndex(ABC):
             return no_neighbors(len(queries))
         if allowed is not None:
             return neighbors(*self._look_everywhere(queries, k, allowed))
-        similarities, positions = self._look(queries, k)
+        similarities, positions = self._look_by_weight(queries, k)
         short = positions[:, -1] < 0
         if short.any():
             similarities[short], positions[short] = self._look_everywhere(queries[short], k, None)
         return neighbors(similarities, positions)
+
+    def _look_by_weight(self, queries: Floats, k: int) -> Found:
+        """Search for each query as far as its own weights ask."""
+        groups = list(self.settings.groups(queries))
+        if len(groups) == 1:
+            return self._look(queries, k, groups[0][1])
+        similarities, positions = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        for rows, parameters in groups:
+            similarities[rows], positions[rows] = self._look(queries[rows], k, parameters)
+        return similarities, positions

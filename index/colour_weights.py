@@ -14,7 +14,7 @@ DEFAULT_COLOUR = 0.1
 SAME_DESIGN, SAME_COLOUR = 0.0, 0.8
 """Colours do not count; colours count most."""
 NAMED_WEIGHTS = {"same-design": SAME_DESIGN, "same-colour": SAME_COLOUR}
-COLOUR_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
+COLOUR_GRID = (0.0, DEFAULT_COLOUR, 0.25, 0.5, 0.75, 1.0)
 """Weights at which an index must keep its promise."""
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.manifest import Manifest
-from index.colour_weights import COLOUR_GRID, DEFAULT_COLOUR
+from index.colour_weights import COLOUR_GRID
 from index.embedder import Embedder
 from index.embedding import EmbeddedCatalog
 from index.encoders import EncoderFiles
@@ -46,10 +46,9 @@ DRAWN = 20
 """Photos drawn for each one asked for, to see how similar unrelated ones are."""
 ROWS = 65_536
 """Photos of the catalog that are compared at once."""
-WEIGHTS = tuple(sorted({*COLOUR_GRID, DEFAULT_COLOUR}))
 
 Similarities = npt.NDArray[np.floating[Any]]
-"""One for each weight of `WEIGHTS` and pair, (W, P)."""
+"""One for each weight of `COLOUR_GRID` and pair, (W, P)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ class Pairs:
     def part(self, part: int) -> Pairs:
         """The pairs of every other photo, from the first (0) or the second (1): (W, P) each."""
         kinds = {name: getattr(self, name)[:, part::2] for name in self.__dataclass_fields__}
-        return Pairs(**{name: kind.reshape(len(WEIGHTS), -1) for name, kind in kinds.items()})
+        return Pairs(**{name: kind.reshape(len(COLOUR_GRID), -1) for name, kind in kinds.items()})
 
 
 def fit_verdicts(items: Manifest, embeddings: Embeddings, root: Path, embedder: Embedder) -> Verdicts | None:
@@ -147,7 +146,7 @@ def _with_siblings(products: Ids, contents: Ids) -> Ids:
 
 def _weighed(products: Floats) -> Similarities:
     """Similarities at every weight, (W, …), of the two blocks' cosines, (…, 2)."""
-    weights = np.array(WEIGHTS, np.float32).reshape(-1, *[1] * (products.ndim - 1))
+    weights = np.array(COLOUR_GRID, np.float32).reshape(-1, *[1] * (products.ndim - 1))
     weighed: Similarities = (1 - weights) * products[..., 0] + weights * products[..., 1]
     return weighed
 
@@ -171,7 +170,7 @@ class _Catalog:
 
     def best(self, rows: Ids, kind: str) -> Similarities:
         """The highest similarity of some photos to a "sibling", "other_photo" or "other_product": (W, photos)."""
-        found = np.full((len(WEIGHTS), len(rows)), -1.0, np.float32)
+        found = np.full((len(COLOUR_GRID), len(rows)), -1.0, np.float32)
         split = next(iter(self.embeddings.blocks.values()))
         asked = self.embeddings.vectors[rows]
         for begin in range(0, len(self.products), ROWS):
@@ -182,7 +181,7 @@ class _Catalog:
             allowed = self.contents[rows, None] != self.contents[part]
             if kind != "other_photo":
                 allowed &= same_product if kind == "sibling" else ~same_product
-            for place, weight in enumerate(WEIGHTS):
+            for place, weight in enumerate(COLOUR_GRID):
                 similarities = np.where(allowed, (1 - weight) * cosines[0] + weight * cosines[1], -1.0)
                 found[place] = np.maximum(found[place], similarities.max(axis=1))
         return found
@@ -211,7 +210,7 @@ class _Catalog:
 
 def _thresholds(pairs: Pairs) -> tuple[Thresholds, ...]:
     made = []
-    for place, weight in enumerate(WEIGHTS):
+    for place, weight in enumerate(COLOUR_GRID):
         similar, same_product, same_photo = (
             float(np.quantile(kind[place], 1 - ERRORS[verdict], method="higher"))
             for verdict, kind in (

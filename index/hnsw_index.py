@@ -6,7 +6,7 @@ graphs (arXiv 1603.09320). All vectors are of one length, so the largest inner p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import faiss
@@ -15,9 +15,10 @@ from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
 from index.coarse import slices
 from index.faiss_files import read_faiss
 from index.faiss_index import FlatIndex
+from index.settings import Parameters, Settings, everywhere
 from index.vectors import Floats, Mask
 
-START = {"ef_search": 32}
+START = everywhere({"ef_search": 32})
 MOST_EF = 4096
 """Beyond it a walk costs more than it saves."""
 LINKS = 32
@@ -30,8 +31,8 @@ class HNSWIndex(ApproximateIndex):
 
     kind = "hnsw"
 
-    def __init__(self, index: faiss.IndexHNSWFlat, parameters: Mapping[str, int] = START) -> None:
-        super().__init__(index, parameters)
+    def __init__(self, index: faiss.IndexHNSWFlat, settings: Settings = START) -> None:
+        super().__init__(index, settings)
         self._exact = FlatIndex(faiss.downcast_index(index.storage), "cpu")
 
     @classmethod
@@ -55,16 +56,16 @@ class HNSWIndex(ApproximateIndex):
         return (Ladder(swept="ef_search", most=min(MOST_EF, len(self))),)
 
     @classmethod
-    def read(cls, path: Path, parameters: Mapping[str, int]) -> HNSWIndex:
+    def read(cls, path: Path, settings: Settings) -> HNSWIndex:
         """The index in a file.
 
         Raises:
             VersionError: it cannot be read, or is of another kind.
         """
-        return cls(read_faiss(path, faiss.IndexHNSWFlat, "hnsw"), parameters)
+        return cls(read_faiss(path, faiss.IndexHNSWFlat, "hnsw"), settings)
 
-    def _look(self, queries: Floats, k: int) -> Found:
-        kept = max(self.parameters["ef_search"], 2 * max(k, TUNED_FOR))
+    def _look(self, queries: Floats, k: int, parameters: Parameters) -> Found:
+        kept = max(parameters["ef_search"], 2 * max(k, TUNED_FOR))
         found: Found = self._index.search(queries, k, params=faiss.SearchParametersHNSW(efSearch=kept))
         return found
 

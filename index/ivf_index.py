@@ -5,7 +5,7 @@ Sivic and Zisserman, Video Google (ICCV 2003); the vectors stay float32, so with
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
@@ -15,9 +15,10 @@ import numpy as np
 from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
 from index.coarse import list_count, slices, train_centres
 from index.faiss_files import read_faiss
+from index.settings import Parameters, Settings, everywhere
 from index.vectors import Floats, Mask
 
-START = {"nprobe": 8}
+START = everywhere({"nprobe": 8})
 PROBED_PER_ANSWER = 4
 """A search for k looks into lists of at least so many times k vectors, whatever k the parameters were tuned for."""
 
@@ -32,8 +33,8 @@ class IVFIndex(ApproximateIndex):
 
     kind = "ivf"
 
-    def __init__(self, index: faiss.IndexIVFFlat, parameters: Mapping[str, int] = START) -> None:
-        super().__init__(index, parameters)
+    def __init__(self, index: faiss.IndexIVFFlat, settings: Settings = START) -> None:
+        super().__init__(index, settings)
         if self._index.direct_map.type == faiss.DirectMap.NoMap:
             self._index.make_direct_map()
 
@@ -64,16 +65,16 @@ class IVFIndex(ApproximateIndex):
         return (Ladder(swept="nprobe", most=self.lists),)
 
     @classmethod
-    def read(cls, path: Path, parameters: Mapping[str, int]) -> IVFIndex:
+    def read(cls, path: Path, settings: Settings) -> IVFIndex:
         """The index in a file.
 
         Raises:
             VersionError: it cannot be read, or is of another kind.
         """
-        return cls(read_faiss(path, faiss.IndexIVFFlat, "ivf"), parameters)
+        return cls(read_faiss(path, faiss.IndexIVFFlat, "ivf"), settings)
 
-    def _look(self, queries: Floats, k: int) -> Found:
-        nprobe = max(self.parameters["nprobe"], least_nprobe(k, len(self), self.lists))
+    def _look(self, queries: Floats, k: int, parameters: Parameters) -> Found:
+        nprobe = max(parameters["nprobe"], least_nprobe(k, len(self), self.lists))
         found: Found = self._index.search(queries, k, params=faiss.SearchParametersIVF(nprobe=nprobe))
         return found
 

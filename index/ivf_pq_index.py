@@ -6,7 +6,7 @@ Le Scouarnec, Cache locality is not enough (VLDB 2015). Why not 8-bit scalars: d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import faiss
@@ -17,11 +17,12 @@ from index.coarse import PER_CENTRE, list_count, sample, slices, train_centres
 from index.faiss_files import read_faiss
 from index.faiss_index import FlatIndex
 from index.ivf_index import least_nprobe
+from index.settings import Parameters, Settings, everywhere
 from index.vectors import Floats, Mask
 
-START = {"nprobe": 8, "candidates": 100}
-CANDIDATES = (20, 50, 100, 200, 400, 800)
-"""How many candidates may be ranked anew, for k = 10."""
+START = everywhere({"nprobe": 8, "candidates": 100})
+CANDIDATES = (20, 50, 100, 200, 400, 800, 1600, 3200)
+"""How many candidates may be ranked anew, for k = 10. Colours alone need most: their codes are the least exact."""
 CODED_DIMENSIONS = 256
 """Most directions that go into the code, those with most of the vectors' length; ranking sees all."""
 BITS = 4
@@ -48,8 +49,8 @@ class IVFPQIndex(ApproximateIndex):
 
     kind = "ivf-pq"
 
-    def __init__(self, index: faiss.IndexPreTransform, exact: FlatIndex, parameters: Mapping[str, int] = START) -> None:
-        super().__init__(index, parameters)
+    def __init__(self, index: faiss.IndexPreTransform, exact: FlatIndex, settings: Settings = START) -> None:
+        super().__init__(index, settings)
         self.exact = exact
         self._lists = int(faiss.extract_index_ivf(index).nlist)
         self._ranked = faiss.IndexRefine(index, exact.master)
@@ -61,6 +62,7 @@ class IVFPQIndex(ApproximateIndex):
         turn = _main_directions(vectors)
         centres = train_centres(turn.apply(sample(vectors, PER_CENTRE * lists)), lists)
         codes = faiss.IndexIVFPQFastScan(centres, turn.d_out, lists, turn.d_out, BITS, faiss.METRIC_INNER_PRODUCT)
+        codes.by_residual = True  # what is left after the list's centre: half as much to round
         codes.pq.cp.niter, codes.pq.cp.max_points_per_centroid = 10, 128  # 16 codewords on a line are soon found
         codes.train(turn.apply(sample(vectors, TRAINED_ON)))
         index = faiss.IndexPreTransform(turn, codes)
@@ -86,47 +88,54 @@ class IVFPQIndex(ApproximateIndex):
         ]
 
     @classmethod
-    def read(cls, path: Path, vectors: Path, parameters: Mapping[str, int]) -> IVFPQIndex:
+    def read(cls, path: Path, vectors: Path, settings: Settings) -> IVFPQIndex:
         """The index in a file, and its vectors in another one, which stay there.
 
         Raises:
             VersionError: one of them cannot be read, or is of another kind.
         """
         index = read_faiss(path, faiss.IndexPreTransform, "ivf-pq")
-        return cls(index, FlatIndex.read(vectors, "cpu", mapped=True), parameters)
+        return cls(index, FlatIndex.read(vectors, "cpu", mapped=True), settings)
 
-    def _look(self, queries: Floats, k: int) -> Found:
-        candidates = self._candidates(k)
-        nprobe = max(self.parameters["nprobe"], least_nprobe(candidates, len(self), self._lists))
+    def _look(self, queries: Floats, k: int, parameters: Parameters) -> Found:
+        candidates = _candidates(k, parameters)
+        nprobe = max(parameters["nprobe"], least_nprobe(candidates, len(self), self._lists))
         return self._rank(queries, k, candidates, faiss.SearchParametersIVF(nprobe=nprobe))
 
     def _look_everywhere(self, queries: Floats, k: int, allowed: Mask | None) -> Found:
         if allowed is None or allowed.sum() * FEW <= len(self):
             exact = self.exact.search(queries, k, allowed)
             return exact.similarities, exact.positions
+        similarities, positions = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        for rows, parameters in self.settings.groups(queries):
+            found = self._look_at_all_codes(queries[rows], k, allowed, _candidates(k, parameters))
+            similarities[rows], positions[rows] = found
+        return similarities, positions
+
+    def _look_at_all_codes(self, queries: Floats, k: int, allowed: Mask, candidates: int) -> Found:
         chosen = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
-        everywhere = faiss.SearchParametersIVF(nprobe=self._lists, sel=chosen)
-        candidates = self._candidates(k)
-        similarities, positions = self._rank(queries, k, candidates, everywhere)
+        all_lists = faiss.SearchParametersIVF(nprobe=self._lists, sel=chosen)
+        similarities, positions = self._rank(queries, k, candidates, all_lists)
         rows = np.arange(len(queries))
         while len(rows) and candidates * MORE * FEW <= allowed.sum():
             candidates *= MORE
             before = similarities[rows]
-            similarities[rows], positions[rows] = self._rank(queries[rows], k, candidates, everywhere)
+            similarities[rows], positions[rows] = self._rank(queries[rows], k, candidates, all_lists)
             rows = rows[(similarities[rows] > before).any(axis=1)]
         if len(rows):
             exact = self.exact.search(queries[rows], k, allowed)
             similarities[rows], positions[rows] = exact.similarities, exact.positions
         return similarities, positions
 
-    def _candidates(self, k: int) -> int:
-        return max(self.parameters["candidates"], 2 * max(k, TUNED_FOR))
-
     def _rank(self, queries: Floats, k: int, candidates: int, lists: faiss.SearchParametersIVF) -> Found:
         turned = faiss.SearchParametersPreTransform(index_params=lists)
         ranked = faiss.IndexRefineSearchParameters(k_factor=candidates / k, base_index_params=turned)
         found: Found = self._ranked.search(queries, k, params=ranked)
         return found
+
+
+def _candidates(k: int, parameters: Parameters) -> int:
+    return max(parameters["candidates"], 2 * max(k, TUNED_FOR))
 
 
 def _main_directions(vectors: Floats) -> faiss.LinearTransform:

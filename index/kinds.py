@@ -23,6 +23,7 @@ from index.hnsw_index import HNSWIndex
 from index.ivf_index import IVFIndex
 from index.ivf_pq_index import IVFPQIndex
 from index.search_index import SearchIndex
+from index.settings import Settings
 from index.vectors import Floats
 from index.versions import INDEX_FILE, VECTORS_FILE
 from training.config import Device
@@ -52,21 +53,21 @@ def files_of(index: SearchIndex) -> dict[str, SearchIndex]:
     return {INDEX_FILE: index, VECTORS_FILE: index.exact} if isinstance(index, IVFPQIndex) else {INDEX_FILE: index}
 
 
-def read_index(folder: Path, kind: str, parameters: Mapping[str, int], device: Device) -> SearchIndex:
+def read_index(folder: Path, kind: str, settings: Settings | None, device: Device) -> SearchIndex:
     """The index in a version's folder; kinds other than exact are searched on the CPU, whatever the device.
 
     Args:
-        kind, parameters: as version.json says.
+        kind, settings: as version.json says; an exact index has no settings.
 
     Raises:
         VersionError: a file cannot be read, or is of another kind.
         DeviceError: "gpu" was asked for and there is none.
     """
     file = folder / INDEX_FILE
+    if settings is None:
+        return FlatIndex.read(file, device)
     if kind == "ivf":
-        return IVFIndex.read(file, parameters)
+        return IVFIndex.read(file, settings)
     if kind == "hnsw":
-        return HNSWIndex.read(file, parameters)
-    if kind == "ivf-pq":
-        return IVFPQIndex.read(file, folder / VECTORS_FILE, parameters)
-    return FlatIndex.read(file, device)
+        return HNSWIndex.read(file, settings)
+    return IVFPQIndex.read(file, folder / VECTORS_FILE, settings)

@@ -74,7 +74,7 @@ def load_version(folder: Path, device: Device = "auto") -> LoadedVersion:
         items = Manifest.read(folder / ITEMS_FILE)
     except StoreError as error:
         raise VersionError(f"version {version.id}: {error}") from None
-    index = read_index(folder, version.kind, version.parameters, device)
+    index = read_index(folder, version.kind, version.settings, device)
     embedder = open_embedder(version.spec, onnx=folder / ONNX_FILE, checkpoint=folder / CHECKPOINT_FILE, device=device)
     loaded = LoadedVersion(version, items, index, embedder)
     _check_counts(loaded)

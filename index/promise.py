@@ -17,6 +17,7 @@ from catalog.errors import PromiseError
 from index.approximate import ApproximateIndex, Ladder
 from index.held_back import HeldBack
 from index.search_index import SearchIndex
+from index.settings import Parameters, Settings, everywhere, second_weights
 from index.vectors import Floats, Ids
 
 K = 10
@@ -24,6 +25,8 @@ TIE = 1e-6
 """Similarities as close as this are the same: two ways of adding up one inner product differ by less."""
 SURE = 1.645
 """Standard errors below a mean above which the true one lies in 95 of 100 cases (normal distribution, one-sided)."""
+SCREENED, FAR = 100, 4.0
+"""Queries that are asked first, and standard errors above their mean that the promise may lie for all to be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,10 @@ class Task:
     began_at: Ids
     least: Floats
     neighbours: int
+
+    def first(self, count: int) -> Task:
+        """The first so many queries."""
+        return Task(self.queries[:count], self.began_at[:count], self.least[:count], self.neighbours)
 
 
 def exact_tasks(vectors: Floats, queries: HeldBack, query_sets: Mapping[str, Floats]) -> dict[str, Task]:
@@ -81,40 +88,58 @@ def _recalls(index: SearchIndex, task: Task) -> Floats:
     return recalls
 
 
-def keep_promise(index: ApproximateIndex, tasks: Mapping[str, Task], promised: float) -> dict[str, float]:
-    """Set the index's parameters to the cheapest that keep the promise for every set; returns the recall for each.
+def keep_promise(index: ApproximateIndex, tasks: Mapping[str, Task], promised: float, first: int) -> dict[str, float]:
+    """Set how far an index looks to the cheapest that keeps the promise, for every set by itself; returns its recalls.
+
+    Args:
+        tasks: each of queries of one weight of the second block, weights ascending.
+        first: width of the first block.
 
     Raises:
-        PromiseError: nothing keeps it.
+        PromiseError: nothing keeps it for one of them.
     """
-    best: tuple[float, dict[str, int]] | None = None
-    for ladder in index.ladders():
-        value = _smallest_that_keeps(index, ladder, tasks, promised, None if best is None else best[0])
-        if value is not None and (best is None or ladder.cost(value) < best[0]):
-            best = ladder.cost(value), ladder.parameters(value)
-    if best is None:
-        surely = min(sure_recall(index, task) for task in tasks.values())
-        raise PromiseError(
-            f"an index must find {promised:g} of the true nearest {K}; the {index.kind} index is sure to find "
-            f"{surely:.4g} at most, looking as far as it can: "
-            'ask for less by --recall, or choose "--kind exact"'
-        )
-    index.parameters = best[1]
+    tuned = {}
+    for name, task in tasks.items():
+        weight = float(second_weights(task.queries[:1], first)[0])
+        tuned[weight] = _cheapest_that_keeps(index, name, task, promised)
+    index.settings = Settings(by_weight=tuned, first=first)
     return {name: recall(index, task) for name, task in tasks.items()}
 
 
+def _cheapest_that_keeps(index: ApproximateIndex, name: str, task: Task, promised: float) -> Parameters:
+    best: tuple[float, Parameters] | None = None
+    for ladder in index.ladders():
+        value = _smallest_that_keeps(index, ladder, task, promised, None if best is None else best[0])
+        if value is not None and (best is None or ladder.cost(value) < best[0]):
+            best = ladder.cost(value), ladder.parameters(value)
+    if best is None:
+        surely = sure_recall(index, task)
+        raise PromiseError(
+            f"an index must find {promised:g} of the true nearest {K}; the {index.kind} index is sure to find "
+            f'{surely:.4g} at most of those of the queries "{name}", looking as far as it can: '
+            'ask for less by --recall, or choose "--kind exact"'
+        )
+    return best[1]
+
+
 def _smallest_that_keeps(
-    index: ApproximateIndex, ladder: Ladder, tasks: Mapping[str, Task], promised: float, cheapest: float | None
+    index: ApproximateIndex, ladder: Ladder, task: Task, promised: float, cheapest: float | None
 ) -> int | None:
     """The smallest value that keeps the promise: doubled until it does, then halved in between.
 
     None where no value does, or none that costs less than `cheapest`.
     """
 
-    def keeps(value: int) -> bool:
-        index.parameters = ladder.parameters(value)
-        return all(sure_recall(index, task) >= promised for task in tasks.values())
+    def keeps(value: int, *, perhaps: bool = False) -> bool:
+        """Whether a value keeps the promise; a few queries often show that it does not, and all are asked if not."""
+        index.settings = everywhere(ladder.parameters(value))
+        few = _recalls(index, task.first(SCREENED))
+        if few.mean() + FAR * few.std() / np.sqrt(len(few)) < promised:
+            return False
+        return perhaps or sure_recall(index, task) >= promised
 
+    if not keeps(ladder.most, perhaps=True):
+        return None
     low, high = 0, 1
     while not keeps(high):
         if high == ladder.most or (cheapest is not None and ladder.cost(high) >= cheapest):

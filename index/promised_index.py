@@ -12,6 +12,7 @@ from index.held_back import held_back_queries, query_sets
 from index.kinds import BUILD, choose_kind
 from index.promise import exact_tasks, keep_promise
 from index.search_index import SearchIndex
+from index.settings import Settings
 from index.vectors import Floats
 
 
@@ -29,9 +30,9 @@ class PromisedIndex:
         return min(self.recalls.values(), default=1.0)
 
     @property
-    def parameters(self) -> Mapping[str, int]:
-        """How far a search looks; empty for an exact index."""
-        return self.index.parameters if isinstance(self.index, ApproximateIndex) else {}
+    def settings(self) -> Settings | None:
+        """How far a search looks; None for an exact index."""
+        return self.index.settings if isinstance(self.index, ApproximateIndex) else None
 
 
 def build_promised_index(vectors: Floats, blocks: Mapping[str, int], choice: IndexChoice) -> PromisedIndex:
@@ -49,4 +50,5 @@ def build_promised_index(vectors: Floats, blocks: Mapping[str, int], choice: Ind
         return PromisedIndex(index=index)
     queries = held_back_queries(vectors, list(blocks.values()))
     tasks = exact_tasks(vectors, queries, query_sets(queries, blocks, COLOUR_GRID))
-    return PromisedIndex(index=index, recalls=keep_promise(index, tasks, choice.recall))
+    first = next(iter(blocks.values()))
+    return PromisedIndex(index=index, recalls=keep_promise(index, tasks, choice.recall, first))

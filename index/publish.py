@@ -164,7 +164,7 @@ def _write_files(
         asked_kind=choice.kind,
         promised_recall=choice.recall,
         recalls=built.recalls,
-        parameters=built.parameters,
+        parameters=built.settings.to_json() if built.settings else {},
     )
 
 

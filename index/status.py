@@ -85,8 +85,14 @@ def _finds(version: IndexVersion) -> list[str]:
     if not version.recalls:
         return []
     measured = ", ".join(f"{name}: {recall:.4f}" for name, recall in version.recalls.items())
-    settings = ", ".join(f"{name} {value}" for name, value in version.parameters.items())
-    return [f"recall@10  {measured} (promised {version.promised_recall:g}; {settings})"]
+    settings = ", ".join(
+        f"{weight}: {' '.join(f'{name} {value}' for name, value in parameters.items())}"
+        for weight, parameters in version.parameters.items()
+    )
+    return [
+        f"recall@10  {measured} (promised {version.promised_recall:g})",
+        f"looks at   {settings}",
+    ]
 
 
 def describe(version: IndexVersion) -> str:

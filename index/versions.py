@@ -13,6 +13,7 @@ from catalog import atomic
 from catalog.errors import UsageError, VersionError
 from catalog.store import Store
 from index.config import AskedKind
+from index.settings import Settings
 from training.spec import EncoderSpec
 
 VERSION_FORMAT = 1
@@ -90,8 +91,17 @@ class IndexVersion:
     """What `recall` must not be below: a sync keeps to it, too."""
     recalls: Mapping[str, float] = field(default_factory=dict)
     """Recall for each set of held-back queries by its name; empty for an exact index."""
-    parameters: Mapping[str, int] = field(default_factory=dict)
-    """How far a search looks, as tuned after the build; empty for an exact index."""
+    parameters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """How far a search looks, as tuned after the build, by the weight of the second block; empty for an exact index."""
+
+    @property
+    def settings(self) -> Settings | None:
+        """The parameters, for the index; None for an exact one.
+
+        Raises:
+            ValueError, TypeError: they are none.
+        """
+        return Settings.from_json(self.parameters, next(iter(self.blocks.values()))) if self.parameters else None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for version.json."""
@@ -111,7 +121,9 @@ class IndexVersion:
         )
         files = {name: FileFacts(**facts) for name, facts in fields["files"].items()}
         spec = EncoderSpec.from_json(fields["spec"])
-        return cls(**{**fields, "canaries": canaries, "files": files, "spec": spec, "probe": tuple(fields["probe"])})
+        version = cls(**{**fields, "canaries": canaries, "files": files, "spec": spec, "probe": tuple(fields["probe"])})
+        _ = version.settings  # or it is none
+        return version
 
 
 def read_version(folder: Path) -> IndexVersion:

@@ -1,14 +1,15 @@
 """The batch search: every photo of a folder asked at once, answers written as they come, in the order of the names.
 
-With `--together` all the photos are one query.
+Products of the catalog that are asked with follow the photos. With `--together` all the photos are one query.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,20 @@ import numpy as np
 from catalog.errors import BadImage, UsageError
 from catalog.files import find_photos
 from catalog.image import decode_photo, read_photo
+from catalog.manifest import CatalogItem
 from catalog.parallel import default_workers, map_in_order
-from catalog.paths import path_to_text, shown
+from catalog.paths import catalog_photo_path, path_to_text, shown
 from catalog.progress import progress
 from index.batches import batches
 from index.colour_weights import DEFAULT_COLOUR, colour_weight
 from index.embedder import Embedder, Prepared
 from index.vectors import Floats, Mask
-from search.config import ProductBy, SearchConfig
+from search.config import WHOLE, Box, ProductBy, SearchConfig
+from search.distinct import best_answers
+from search.question import Crop, check_k, decoded_part
 from search.refinement import Refinement
 from search.results import SearchResult
-from search.service import SearchService, check_k, close
+from search.service import SearchService
 from search.snapshot import Snapshot
 from search.writers import open_writer
 
@@ -43,15 +47,20 @@ class Query:
 
     path: Path
     name: str
-    """As it stands in the output: relative to the folder that was given, or as it was given."""
+    """As it stands in the output: relative to the folder that was given, or as it was given; a product's item_id."""
+    product: str | None = None
+    """The item_id of the product of the catalog that is asked with by this photo, and is no answer to itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadQuery:
-    """A query that was read: its name, and the SHA-256 of its file."""
+    """A query that was read."""
 
     name: str
-    sha256: str
+    holding: frozenset[str] = frozenset()
+    """The SHA-256s of its photos, whose products come first; none where it is a product, or a part of a photo."""
+    product: str | None = None
+    """As in `Query`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +76,12 @@ class Asking:
     """Weight of the colour block."""
     close_only: bool = False
     """Leave out what is no close match."""
+    hide_duplicates: bool = False
+    """Of answers that look like the same photo of each other, leave only the first."""
     refinement: Refinement | None = None
     """What was liked and disliked."""
+    crop: Crop | None = None
+    """The part of each photo that is asked with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +121,8 @@ def search_batch(config: SearchConfig) -> BatchSummary:
     """Ask with every query, write the answers, say which queries could not be read.
 
     Raises:
-        UsageError: a query that is not there, no query at all, an output of no known kind, k out of range, a
-            condition that cannot be understood.
+        UsageError: a photo or a product that is not there, no query at all, an output of no known kind, k out of range,
+            a condition that cannot be understood.
         StoreError, VersionError: there is nothing to search.
     """
     begun = time.monotonic()
@@ -125,12 +138,21 @@ def search_batch(config: SearchConfig) -> BatchSummary:
         product_by=config.product_by,
         colour=colour_weight(config.colour),
         close_only=config.close_only,
+        hide_duplicates=config.hide_duplicates,
         refinement=refinement,
+        crop=_crop(config.crop),
     )
+    products = [snapshot.reference(product) for product in config.products]
+    known = []
+    if asking.crop:
+        root = Path(snapshot.loaded.version.root)
+        queries += catalog_queries((item for _, _, item in products), root, unreadable)
+    else:
+        known = [(ReadQuery(name=item.item_id, product=item.item_id), vector) for vector, _, item in products]
     if config.together:
         answers = answer_together(queries, _name_together(config.queries, queries), snapshot, asking, unreadable)
     else:
-        answers = answer_all(queries, snapshot, asking, unreadable)
+        answers = answer_all(queries, snapshot, asking, unreadable, known)
     answered = 0
     with open_writer(config.output, snapshot.loaded.items) as writer:
         for answer in answers:
@@ -146,18 +168,23 @@ def search_batch(config: SearchConfig) -> BatchSummary:
 
 
 def answer_all(
-    queries: Sequence[Query], snapshot: Snapshot, asking: Asking, unreadable: list[Unreadable]
+    queries: Sequence[Query],
+    snapshot: Snapshot,
+    asking: Asking,
+    unreadable: list[Unreadable],
+    known: Sequence[tuple[ReadQuery, Floats]] = (),
 ) -> Iterator[SearchResult]:
     """Answers in the order of the queries, from one version, in constant memory.
 
     Args:
         unreadable: queries that cannot be read are added to it.
+        known: queries whose vectors, float32 (D,), are known already; they come last.
     """
     begun = time.perf_counter()
-    for group in batches(_encoded(queries, snapshot, unreadable), SEARCHED_TOGETHER):
+    encoded = chain(_encoded(queries, snapshot, asking.crop, unreadable), known)
+    for group in batches(encoded, SEARCHED_TOGETHER):
         read, vectors = zip(*group, strict=True)
-        names, holding = [query.name for query in read], [{query.sha256} for query in read]
-        yield from _answers(names, np.stack(vectors), holding, snapshot, asking, begun)
+        yield from _answers(read, np.stack(vectors), snapshot, asking, begun)
         begun = time.perf_counter()
 
 
@@ -171,11 +198,11 @@ def answer_together(
         unreadable: photos that cannot be read are added to it and left out of the query.
     """
     begun = time.perf_counter()
-    encoded = list(_encoded(queries, snapshot, unreadable))
+    encoded = list(_encoded(queries, snapshot, asking.crop, unreadable))
     if encoded:
         query = snapshot.one_query(np.stack([vector for _, vector in encoded]))
-        hashes = {read.sha256 for read, _ in encoded}
-        yield from _answers([name], query, [hashes], snapshot, asking, begun)
+        holding = frozenset[str]().union(*(read.holding for read, _ in encoded))
+        yield from _answers([ReadQuery(name=name, holding=holding)], query, snapshot, asking, begun)
 
 
 def name_together(first: str, count: int) -> str:
@@ -210,27 +237,45 @@ def find_queries(paths: Sequence[Path], unreadable: list[Unreadable]) -> Iterato
             raise UsageError(f"a query must be a photo or a folder; there is no {shown(str(path))}: check the path")
 
 
+def catalog_queries(photos: Iterable[CatalogItem], root: Path, unreadable: list[Unreadable]) -> Iterator[Query]:
+    """Photos of the catalog, each to ask with as its product; what does not lie in the catalog's root is noted."""
+    for photo in photos:
+        try:
+            path = catalog_photo_path(root, photo.path)
+        except BadImage as error:
+            unreadable.append(Unreadable(name=photo.item_id, error=error))
+        else:
+            yield Query(path=path, name=photo.item_id, product=photo.item_id)
+
+
+def _crop(box: Box) -> Crop | None:
+    left, top, right, bottom = box
+    return None if box == WHOLE else Crop(left=left, top=top, right=right, bottom=bottom)
+
+
 def _encoded(
-    queries: Sequence[Query], snapshot: Snapshot, unreadable: list[Unreadable]
+    queries: Sequence[Query], snapshot: Snapshot, crop: Crop | None, unreadable: list[Unreadable]
 ) -> Iterator[tuple[ReadQuery, Floats]]:
     """Queries with their vectors (D,), in order; those that cannot be read are noted and left out."""
-    for batch in batches(_prepared(queries, snapshot.loaded.embedder, unreadable), BATCH):
+    for batch in batches(_prepared(queries, snapshot.loaded.embedder, crop, unreadable), BATCH):
         vectors = snapshot.encode([prepared for _, prepared in batch])
         yield from zip((read for read, _ in batch), vectors, strict=True)
 
 
 def _prepared(
-    queries: Sequence[Query], embedder: Embedder, unreadable: list[Unreadable]
+    queries: Sequence[Query], embedder: Embedder, crop: Crop | None, unreadable: list[Unreadable]
 ) -> Iterator[tuple[ReadQuery, Prepared]]:
     """Decode queries on all cores, in order; those that cannot be read are noted and left out."""
 
     def prepare(query: Query) -> tuple[ReadQuery, Prepared] | Unreadable:
         try:
             data = read_photo(query.path)
-            prepared = embedder.prepare(decode_photo(data, fit=embedder.decode_size).image)
+            photo = decoded_part(lambda side: decode_photo(data, fit=side).image, embedder.decode_size, crop)
+            prepared = embedder.prepare(photo)
         except BadImage as error:
             return Unreadable(name=query.name, error=error)
-        return ReadQuery(name=query.name, sha256=hashlib.sha256(data).hexdigest()), prepared
+        holding = frozenset() if crop else frozenset({hashlib.sha256(data).hexdigest()})
+        return ReadQuery(name=query.name, holding=holding, product=query.product), prepared
 
     opened = map_in_order(prepare, queries, workers=default_workers(), ahead=BATCH)
     for result in progress(opened, total=len(queries), description="searching", unit="queries"):
@@ -241,28 +286,24 @@ def _prepared(
 
 
 def _answers(
-    names: Sequence[str],
-    vectors: Floats,
-    holding: Sequence[set[str]],
-    snapshot: Snapshot,
-    asking: Asking,
-    begun: float,
+    queries: Sequence[ReadQuery], vectors: Floats, snapshot: Snapshot, asking: Asking, begun: float
 ) -> list[SearchResult]:
-    """Answers to the queries of a batch: their names, vectors (Q, D) and the SHA-256s of their photos."""
-    moved = asking.refinement.moved(vectors) if asking.refinement else vectors
-    found = snapshot.nearest_products(
-        snapshot.weighed(moved, asking.colour),
+    """Answers to the queries of a batch, with their vectors, float32 (Q, D)."""
+    found = best_answers(
+        snapshot,
+        asking.refinement.moved(vectors) if asking.refinement else vectors,
         asking.k,
         asking.allowed,
+        colour=asking.colour,
         product_by=asking.product_by,
-        holding=holding,
+        holding=[query.holding for query in queries],
+        asked_with=[query.product for query in queries],
         hidden=asking.refinement.hidden if asking.refinement else (),
-        thresholds=snapshot.thresholds(asking.colour),
+        hide_duplicates=asking.hide_duplicates,
+        close_only=asking.close_only,
     )
-    if asking.close_only:
-        found = [close(matches) for matches in found]
-    seconds = (time.perf_counter() - begun) / len(names)
+    seconds = (time.perf_counter() - begun) / len(queries)
     return [
-        SearchResult(query=name, matches=matches, version=snapshot.loaded.version.id, seconds=seconds)
-        for name, matches in zip(names, found, strict=True)
+        SearchResult(query=query.name, matches=matches, version=snapshot.loaded.version.id, seconds=seconds)
+        for query, matches in zip(queries, found, strict=True)
     ]

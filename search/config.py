@@ -15,18 +15,44 @@ from training.config import Device, require
 
 ProductBy = Literal["best", "mean"]
 """How similar a product is: as its best photo, or as the mean of its photos."""
+Box = tuple[float, float, float, float]
+"""A part of a photo: left, top, right, bottom, as parts of its width and height from the left and from the top."""
+
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+LEAST_PART = 0.01
+"""Of a photo's width and height, which a crop must keep."""
+
+
+def check_crop(left: float, top: float, right: float, bottom: float) -> None:
+    """Refuse a box that leads out of the photo or is next to nothing.
+
+    Raises:
+        UsageError: it does, or a number is none.
+    """
+    sides = ((left, right), (top, bottom))
+    require(
+        all(first >= 0 and last <= 1 and round(last - first, 6) >= LEAST_PART for first, last in sides),
+        f"a crop must be left, top, right, bottom within 0 to 1, at least {LEAST_PART:g} apart",
+        f"{left:g}, {top:g}, {right:g}, {bottom:g}",
+        "for example 0.1, 0.1, 0.6, 0.9",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchConfig:
     """Settings of one batch search."""
 
-    queries: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    queries: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Photos, or folders of photos (any depth)."""
     store: Path = DEFAULT_STORE
     """The store to search."""
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10
     """Products per query."""
+    products: tuple[str, ...] = ()
+    """Products of the catalog to ask with, by item_id or image_id: each is a query, and no answer to itself."""
+    crop: Annotated[Box, tyro.conf.arg(metavar="LEFT TOP RIGHT BOTTOM")] = WHOLE
+    """The part of each query photo that counts: parts of its width and height, 0 … 1. Of a product, the part of its
+    first photo, or of the one that is named by its image_id."""
     together: bool = False
     """All photos given show one thing and are one query: the mean of their vectors."""
     product_by: ProductBy = "best"
@@ -35,6 +61,8 @@ class SearchConfig:
     """How much colours count: 0 … 1, or same-design (not at all) or same-colour (most)."""
     close_only: bool = False
     """Leave out what is no close match by the thresholds fitted on the catalog, even if fewer than -k are left."""
+    hide_duplicates: bool = False
+    """Of answers that look like the same photo, leave only the first."""
     liked: tuple[str, ...] = ()
     """More like these products of the catalog, by item_id or image_id."""
     disliked: tuple[str, ...] = ()
@@ -47,8 +75,11 @@ class SearchConfig:
     """Where to search."""
 
     def __post_init__(self) -> None:
-        if not self.queries:
-            raise UsageError("search needs a query: give a photo, several, or a folder of photos")
+        if not self.queries and not self.products:
+            raise UsageError("search needs a query: give photos, a folder of photos, or --products of the catalog")
+        if self.together and self.products:
+            raise UsageError("--together makes one query of photos; received --products too: leave one of them out")
+        check_crop(*self.crop)
         colour_weight(self.colour)
 
 

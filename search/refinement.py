@@ -29,18 +29,18 @@ class Refinement:
 
     @classmethod
     def of(cls, snapshot: Snapshot, liked: Sequence[str | int], disliked: Sequence[str | int]) -> Refinement:
-        """From item_ids and image_ids, see `Snapshot.catalog_vector`.
+        """From item_ids and image_ids, see `Snapshot.reference`.
 
         Raises:
             UsageError: there is no such product.
         """
         dimension = snapshot.loaded.index.dimension
-        towards = [snapshot.catalog_vector(reference) for reference in liked]
-        away = [snapshot.catalog_vector(reference) for reference in disliked]
+        towards = [snapshot.reference(reference) for reference in liked]
+        away = [snapshot.reference(reference) for reference in disliked]
         return cls(
-            liked=np.array([vector for vector, _ in towards], np.float32).reshape(-1, dimension),
-            disliked=np.array([vector for vector, _ in away], np.float32).reshape(-1, dimension),
-            hidden=frozenset(product for _, product in away),
+            liked=np.array([vector for vector, _, _ in towards], np.float32).reshape(-1, dimension),
+            disliked=np.array([vector for vector, _, _ in away], np.float32).reshape(-1, dimension),
+            hidden=frozenset(product for _, product, _ in away),
             widths=snapshot.widths,
         )
 

@@ -16,8 +16,9 @@ from catalog.progress import progress
 from index.colour_weights import colour_weight
 from search.config import RelatedConfig
 from search.neighbours import QUERIES, NearestOthers
+from search.question import check_k
 from search.results import SearchResult
-from search.service import SearchService, check_k
+from search.service import SearchService
 from search.snapshot import Snapshot
 from search.writers import open_writer
 

@@ -6,31 +6,35 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from catalog.errors import BadImage, UsageError
-from catalog.image import decode_upload
+from catalog.image import decode_upload, read_photo
 from catalog.manifest import CatalogItem
 from catalog.paths import catalog_photo_path
 from catalog.store import Store
-from index.colour_weights import DEFAULT_COLOUR, ColourChoice, colour_weight
+from index.colour_weights import colour_weight
 from index.embedder import Prepared
 from index.loading import load_current, load_version
+from index.vectors import Floats
 from index.versions import IndexVersion, current_id
-from search.config import ProductBy
+from search.distinct import best_answers
+from search.facets import Facet
+from search.question import Crop, Question, decoded_part
 from search.refinement import Refinement
-from search.results import Match, SearchResult
+from search.results import SearchResult
 from search.snapshot import Snapshot
 from training.config import Device
 
 DecodePhoto = Callable[[bytes, int | None], Image.Image]
 """From a file's bytes to an upright RGB image, whose short side need not exceed the given pixels; or BadImage."""
 
-MOST_ANSWERS = 2048
 MOST_PHOTOS = 16
 """Of one thing, in one query to the service, which anyone may send."""
+ANYTHING = Question()
 
 
 class SearchService:
@@ -73,82 +77,79 @@ class SearchService:
             return True
 
     def search(
-        self,
-        photos: bytes | Sequence[bytes] = (),
-        *,
-        k: int = 12,
-        name: str = "upload",
-        where: str = "",
-        product_by: ProductBy = "best",
-        colour: ColourChoice = DEFAULT_COLOUR,
-        close_only: bool = False,
-        liked: Sequence[str | int] = (),
-        disliked: Sequence[str | int] = (),
+        self, photos: bytes | Sequence[bytes] = (), question: Question = ANYTHING, *, name: str = ""
     ) -> SearchResult:
-        """The k products that look most like a photo, or like what several photos show together.
+        """The k products that look most like a photo, like what several photos show together, or like a product.
 
-        A product that holds the very bytes of a photo comes first, unless the condition leaves it out.
+        A product that holds the very bytes of a photo comes first, unless the condition leaves it out or only a part of
+        the photo is asked with.
 
         Args:
-            photos: a file's bytes, or those of at most MOST_PHOTOS of one thing; none where something is liked.
-            name: what to call the query in the answer.
-            where: a condition on the catalog's columns that answers must meet, see catalog/where.py; empty: none.
-            product_by: a product is as similar as its best photo ("best"), or as the mean of its photos ("mean").
-            colour: how much colours count, 0 … 1, or "same-design" or "same-colour".
-            close_only: leave out what is no close match; there may be fewer than k then, or none.
-            liked, disliked: products or photos of the catalog (item_id or image_id) that move the query towards them
-                and away from them, see `index.query.rocchio`. Disliked products are not shown.
+            photos: a file's bytes, or those of at most MOST_PHOTOS of one thing; none where the question names a
+                product or something that is liked.
+            question: what else is asked.
+            name: what to call the query in the answer; the product's item_id where it names one.
 
         Raises:
             BadImage: a photo cannot be used; of several, it says which.
-            UsageError: k is out of range, the condition cannot be understood, there is no such product, or neither a
-                photo nor something that is liked was given.
+            UsageError: the condition cannot be understood, the colours' weight is out of range, there is no such
+                product, nothing was given to ask with, or too much.
         """
-        check_k(k)
         begun = time.perf_counter()
         given = [photos] if isinstance(photos, bytes) else list(photos)
-        _check_question(len(given), len(liked))
+        _check_question(len(given), question)
         snapshot = self._snapshot
-        allowed = snapshot.allowed(where)
-        refinement = Refinement.of(snapshot, liked, disliked)
-        prepared = [self._prepared(snapshot, photo, place, len(given)) for place, photo in enumerate(given, start=1)]
-        query = refinement.moved(snapshot.one_query(snapshot.encode(prepared) if prepared else None))
-        weight = colour_weight(colour)
-        (matches,) = snapshot.nearest_products(
-            snapshot.weighed(query, weight),
-            k,
+        allowed = snapshot.allowed(question.where)
+        refinement = Refinement.of(snapshot, question.liked, question.disliked)
+        vectors, holding, asked_with = None, set[str](), None
+        if given:
+            vectors = snapshot.one_query(self._encoded(snapshot, given, question.crop))
+            holding = set() if question.crop else {hashlib.sha256(photo).hexdigest() for photo in given}
+        elif question.product is not None:
+            vector, _, item = snapshot.reference(question.product)
+            vectors, name, asked_with = vector[None], name or item.item_id, item.item_id
+            if question.crop:
+                photo = read_photo(_photo_path(snapshot, item.image_id))
+                vectors = snapshot.one_query(self._encoded(snapshot, [photo], question.crop))
+        (matches,) = best_answers(
+            snapshot,
+            refinement.moved(snapshot.one_query(vectors)),
+            question.k,
             allowed,
-            product_by=product_by,
-            holding=[{hashlib.sha256(photo).hexdigest() for photo in given}],
+            colour=colour_weight(question.colour),
+            product_by=question.product_by,
+            holding=[holding],
+            asked_with=[asked_with],
             hidden=refinement.hidden,
-            thresholds=snapshot.thresholds(weight),
+            hide_duplicates=question.hide_duplicates,
+            close_only=question.close_only,
         )
-        return _result(name, close(matches) if close_only else matches, snapshot, begun)
+        return SearchResult(
+            query=name or "upload",
+            matches=matches,
+            version=snapshot.loaded.version.id,
+            seconds=time.perf_counter() - begun,
+        )
 
-    def search_catalog_photo(
-        self, image_id: int, *, k: int = 12, colour: ColourChoice = DEFAULT_COLOUR
-    ) -> SearchResult:
-        """The k products that look most like a photo of the catalog, itself among them.
-
-        Args:
-            colour: how much colours count, 0 … 1, or "same-design" or "same-colour".
+    def product(self, reference: str | int) -> tuple[CatalogItem, ...]:
+        """The photos of a product, in order of image_id; by its item_id, or an image_id of one of them.
 
         Raises:
-            UsageError: the version in use has no such photo, or k or the colour's weight is out of range.
+            UsageError: there is no such product.
         """
-        check_k(k)
-        begun = time.perf_counter()
         snapshot = self._snapshot
-        position = _position(snapshot, image_id)
-        item = snapshot.loaded.items.item(position)
-        weight = colour_weight(colour)
-        (matches,) = snapshot.nearest_products(
-            snapshot.weighed(snapshot.loaded.index.vector(position)[None], weight),
-            k,
-            holding=[{item.sha256}],
-            thresholds=snapshot.thresholds(weight),
-        )
-        return _result(item.item_id, matches, snapshot, begun)
+        _, product, _ = snapshot.reference(reference)
+        return tuple(snapshot.loaded.items.item(int(position)) for position in snapshot.products.members(product))
+
+    def find(self, text: str, limit: int = 10) -> tuple[CatalogItem, ...]:
+        """Products whose item_id or title contains a text, whatever the case: an item_id that is the text, then titles
+        and item_ids that begin with it, then the others; each by its first photo.
+        """
+        return self._snapshot.find(text, limit)
+
+    def facets(self) -> tuple[Facet, ...]:
+        """What the catalog in use can be narrowed down by."""
+        return self._snapshot.facets
 
     def photo(self, image_id: int) -> CatalogItem:
         """A photo of the version in use.
@@ -165,50 +166,38 @@ class SearchService:
         Raises:
             UsageError: there is no such photo, or it is gone.
         """
-        snapshot = self._snapshot
-        item = snapshot.loaded.items.item(_position(snapshot, image_id))
-        try:
-            path = catalog_photo_path(Path(snapshot.loaded.version.root), item.path)
-        except BadImage as error:
-            raise UsageError(f"photo {image_id} cannot be shown: {error}") from None
-        if not path.is_file():
-            raise UsageError(f'photo {image_id} is gone from the catalog: run "lookalike scan" and "lookalike index"')
-        return path
+        return _photo_path(self._snapshot, image_id)
 
     def pin(self) -> Snapshot:
         """The version in use now, for work that must not mix two of them."""
         return self._snapshot
 
-    def _prepared(self, snapshot: Snapshot, photo: bytes, place: int, count: int) -> Prepared:
+    def _encoded(self, snapshot: Snapshot, photos: Sequence[bytes], crop: Crop | None) -> Floats:
+        """The vectors of photos, or of a part of each, float32 (n, D)."""
+        many = len(photos)
+        return snapshot.encode(
+            [self._prepared(snapshot, data, crop, place, many) for place, data in enumerate(photos, 1)]
+        )
+
+    def _prepared(self, snapshot: Snapshot, photo: bytes, crop: Crop | None, place: int, count: int) -> Prepared:
         embedder = snapshot.loaded.embedder
         try:
-            return embedder.prepare(self._decode(photo, embedder.decode_size))
+            return embedder.prepare(decoded_part(partial(self._decode, photo), embedder.decode_size, crop))
         except BadImage as error:
             if count == 1:
                 raise
             raise BadImage(error.code, f"photo {place} of {count}: {error.reason}") from None
 
 
-def close(matches: tuple[Match, ...]) -> tuple[Match, ...]:
-    """Those that are some match: all but those with the verdict "no close match"."""
-    return tuple(match for match in matches if match.verdict != "no close match")
-
-
-def check_k(k: int) -> None:
-    """Refuse a number of answers that cannot be.
-
-    Raises:
-        UsageError: k is not in 1 … MOST_ANSWERS.
-    """
-    if not 1 <= k <= MOST_ANSWERS:
-        raise UsageError(f"k must lie in 1 to {MOST_ANSWERS}; received {k}: choose one in that range")
-
-
-def _check_question(photos: int, liked: int) -> None:
-    if not photos and not liked:
-        raise UsageError("a search needs a photo or a liked product; received neither: send one")
+def _check_question(photos: int, question: Question) -> None:
+    if photos and question.product is not None:
+        raise UsageError("a search is by photos or by a product; received both: leave one out")
+    if not photos and question.product is None and not question.liked:
+        raise UsageError("a search needs a photo, a product or a liked product; received none of them: send one")
     if photos > MOST_PHOTOS:
         raise UsageError(f"a query may be of at most {MOST_PHOTOS} photos; received {photos}: leave some out")
+    if question.crop is not None and (photos > 1 or (not photos and question.product is None)):
+        raise UsageError(f"a crop is of one photo; received {photos or 'no'} photos: send the one that it is of")
 
 
 def _position(snapshot: Snapshot, image_id: int) -> int:
@@ -220,7 +209,12 @@ def _position(snapshot: Snapshot, image_id: int) -> int:
     return position
 
 
-def _result(query: str, matches: tuple[Match, ...], snapshot: Snapshot, begun: float) -> SearchResult:
-    return SearchResult(
-        query=query, matches=matches, version=snapshot.loaded.version.id, seconds=time.perf_counter() - begun
-    )
+def _photo_path(snapshot: Snapshot, image_id: int) -> Path:
+    item = snapshot.loaded.items.item(_position(snapshot, image_id))
+    try:
+        path = catalog_photo_path(Path(snapshot.loaded.version.root), item.path)
+    except BadImage as error:
+        raise UsageError(f"photo {image_id} cannot be shown: {error}") from None
+    if not path.is_file():
+        raise UsageError(f'photo {image_id} is gone from the catalog: run "lookalike scan" and "lookalike index"')
+    return path

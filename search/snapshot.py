@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from catalog.errors import UsageError
+from catalog.manifest import CatalogItem
 from catalog.paths import shown
 from catalog.where import rows_where
 from index.blocks import weigh
@@ -21,6 +22,8 @@ from index.vectors import Floats, Ids, Mask
 from index.verdicts import Thresholds, Verdicts
 from search.config import ProductBy
 from search.contents import Contents
+from search.facets import Facet, facets_of
+from search.lookup import rows_called
 from search.ranking import Place, best_photo, by_best_photo, by_mean
 from search.results import Match
 
@@ -61,8 +64,7 @@ class Snapshot:
     def product_of(self) -> dict[str, int]:
         """Number of each item_id's product."""
         column = self.loaded.items.table["item_id"].to_pylist()
-        first = self.products.order[self.products.starts[:-1]].tolist()
-        return {column[position]: product for product, position in enumerate(first)}
+        return {column[position]: product for product, position in enumerate(self._first_photos.tolist())}
 
     @cached_property
     def verdicts(self) -> Verdicts | None:
@@ -104,27 +106,44 @@ class Snapshot:
             return np.zeros((1, self.loaded.index.dimension), np.float32)
         return mean_vector(vectors, self.widths)
 
-    def catalog_vector(self, reference: str | int) -> tuple[Floats, int]:
-        """The vector of a product or of a photo of the catalog, float32 (D,), and the product's number.
+    def reference(self, reference: str | int) -> tuple[Floats, int, CatalogItem]:
+        """A product or a photo of the catalog: its vector, float32 (D,), the product's number, and the photo.
 
         Args:
-            reference: an item_id: the mean of that product's photos; or an image_id, as a number or its digits: that
-                photo's vector. Where the digits are an item_id too, they mean that.
+            reference: an item_id: the mean of that product's photos, and the first of them; or an image_id, as a number
+                or its digits: that photo and its vector. Where the digits are an item_id too, they mean that.
 
         Raises:
             UsageError: the version has neither.
         """
         product = self.product_of.get(reference) if isinstance(reference, str) else None
         if product is not None:
-            return self._mean_of(product), product
+            return self._mean_of(product), product, self.loaded.items.item(int(self.products.members(product)[0]))
         digits = str(reference)
         position = self.position_of.get(int(digits)) if digits.isdecimal() and len(digits) < 20 else None
         if position is None:
             raise UsageError(
-                f"liked and disliked must be products of the catalog; version {self.loaded.version.id} has no "
+                f"a product must be one of the catalog; version {self.loaded.version.id} has no "
                 f'"{shown(digits[:80])}": take an item_id or image_id from a search\'s answer'
             )
-        return self.loaded.index.vector(position), int(self.product_codes[position])
+        item = self.loaded.items.item(position)
+        return self.loaded.index.vector(position), int(self.product_codes[position]), item
+
+    @cached_property
+    def facets(self) -> tuple[Facet, ...]:
+        """What the catalog can be narrowed down by; of a folder without a table, where the photos lie."""
+        items = self.loaded.items
+        return facets_of(items.table, items.user_columns or ["path"], self._first_photos)
+
+    def find(self, text: str, limit: int) -> tuple[CatalogItem, ...]:
+        """Products whose item_id or title contains a text, see `SearchService.find`."""
+        items = self.loaded.items
+        return tuple(items.item(row) for row in rows_called(items.table, self._first_photos, text, limit))
+
+    @property
+    def _first_photos(self) -> Ids:
+        """The position of each product's first photo, int64 (G,)."""
+        return self.products.order[self.products.starts[:-1]]
 
     def nearest_products(
         self,

@@ -1,104 +1,98 @@
-"""The HTTP API beside the page: search by a photo, pictures by id, and two words about the server's health."""
+"""The HTTP API beside the page: search by photos or by a product, look products up, and pictures by id."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, File, Form, Query, Request, Response, UploadFile
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import PlainTextResponse
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 
-from catalog.errors import BadImage, LookalikeError, UsageError
-from index.colour_weights import DEFAULT_COLOUR
-from search.batch import name_together
-from search.config import ProductBy
-from search.service import MOST_PHOTOS, SearchService
-from ui.answers import Answer, answer
+from catalog.errors import BadImage, UsageError
+from search.service import SearchService
+from ui import answers
 from ui.gate import Gate
 from ui.media import WIDTHS, Thumbnails
-from ui.problems import Problem, ProblemResponse, respond
-from ui.watch import Readiness
+from ui.problems import ProblemResponse, documented
+from ui.search_request import body_schema, read_search_request
 
-DEFAULT_K = 12
-MAX_K = 2048
+MOST_FOUND = 50
+"""Products that are looked up by a text."""
 
 _FOR_GOOD = "private, max-age=31536000, immutable"
 _ASK_AGAIN = "private, no-cache"
-_PROBLEM = {"model": Problem, "content": {"application/problem+json": {}}}
+
+
+class _ItemIds(PathConvertor):
+    """Whatever may be an item_id: Starlette's own `path` ends at a line break."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("item_id", _ItemIds())
 
 
 def routes(
-    service: SearchService,
-    *,
-    searches: Gate,
-    pictures: Gate,
-    thumbnails: Thumbnails,
-    readiness: Callable[[], Readiness],
+    service: SearchService, *, searches: Gate, lookups: Gate, pictures: Gate, thumbnails: Thumbnails
 ) -> APIRouter:
     """The routes of the API.
 
     Args:
         service: answers.
-        searches, pictures: how many are worked on at once.
+        searches, lookups, pictures: how many are worked on at once.
         thumbnails: makes and keeps the pictures.
-        readiness: the word for /readyz.
     """
-    router = APIRouter()
+    router = APIRouter(tags=["search"], responses=documented(401))
 
     @router.post(
         "/api/search",
-        response_model=Answer,
-        responses={413: _PROBLEM, 422: _PROBLEM, 503: _PROBLEM},
-        summary="The products that look most like a photo, or like several photos of one thing",
+        responses=documented(400, 413, 415, 422, 503),
+        openapi_extra=body_schema(),
+        summary="The products that look most like a photo, like several photos of one thing, or like a product",
     )
-    async def search(
-        photo: Annotated[
-            list[UploadFile],
-            File(
-                default_factory=list,
-                description=f"JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF; up to {MOST_PHOTOS} photos of one thing are one "
-                "query, all together at most 20 MB; none is needed where something is liked",
-            ),
-        ],
-        liked: Annotated[
-            list[str], Form(default_factory=list, description="more like these: item_ids or image_ids of the catalog")
-        ],
-        disliked: Annotated[
-            list[str], Form(default_factory=list, description="less like these, which are not shown themselves")
-        ],
-        k: Annotated[int, Form(ge=1, le=MAX_K, description="how many products at most")] = DEFAULT_K,
-        where: Annotated[
-            str, Form(description='a condition on the columns, such as price < 20 and "red" in tags')
-        ] = "",
-        colour: Annotated[
-            float | Literal["same-design", "same-colour"],
-            Form(description="how much colours count: 0 to 1, or same-design (not at all) or same-colour (most)"),
-        ] = DEFAULT_COLOUR,
-        close_only: Annotated[bool, Form(description="leave out what is no close match")] = False,
-        product_by: Annotated[
-            ProductBy, Form(description="a product is as similar as its best photo, or as the mean of its photos")
-        ] = "best",
-    ) -> Answer:
-        photos = [await file.read() for file in photo]
-        name = name_together(photo[0].filename or "upload", len(photo)) if photo else "liked products"
-        return answer(
-            await searches.run(
-                lambda: service.search(
-                    photos,
-                    k=k,
-                    name=name,
-                    where=where,
-                    product_by=product_by,
-                    colour=colour,
-                    close_only=close_only,
-                    liked=liked,
-                    disliked=disliked,
-                )
-            )
-        )
+    async def search(request: Request) -> answers.Answer:
+        sent = await read_search_request(request)
+        question = sent.asked.question()
+        return answers.answer(await searches.run(lambda: service.search(sent.photos, question, name=sent.name)))
 
-    @router.get("/media/{image_id}", responses={404: _PROBLEM}, summary="The picture of a catalog photo, as WebP")
+    @router.get(
+        "/api/products",
+        responses=documented(422, 503),
+        summary="Products whose item_id or title contains a text",
+        description="First an item_id that is the text, then what begins with it, then the others.",
+    )
+    async def find(
+        q: Annotated[str, Query(max_length=200, description="the text, whatever the case")],
+        limit: Annotated[int, Query(ge=1, le=MOST_FOUND, description="how many products at most")] = 10,
+    ) -> answers.FoundProducts:
+        found = await lookups.run(lambda: service.find(q, limit))
+        return answers.FoundProducts(products=[answers.product(item) for item in found])
+
+    @router.get(
+        "/api/products/{item_id:item_id}",
+        responses=documented(404, 422, 503),
+        summary="A product with all its photos, by its item_id or the image_id of one of them",
+    )
+    async def product(item_id: str) -> answers.WholeProduct:
+        try:
+            return answers.whole_product(await lookups.run(lambda: service.product(item_id)))
+        except UsageError as error:
+            raise HTTPException(404, str(error)) from None
+
+    @router.get("/api/facets", responses=documented(503), summary="What the catalog can be narrowed down by")
+    async def facets() -> answers.Facets:
+        snapshot = service.pin()
+        return answers.facets(snapshot.loaded.version.id, await lookups.run(lambda: snapshot.facets))
+
+    @router.get(
+        "/media/{image_id}",
+        response_class=Response,
+        responses={
+            200: {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}},
+            304: {"description": "It is what If-None-Match names"},
+            **documented(404, 422, 503),
+        },
+        summary="The picture of a catalog photo, as WebP",
+    )
     async def media(
         request: Request,
         image_id: int,
@@ -115,31 +109,4 @@ def routes(
             return Response(status_code=304, headers=headers)
         return Response(thumbnail.content, media_type="image/webp", headers=headers)
 
-    @router.get("/healthz", response_class=PlainTextResponse, summary="Is the process alive? Says ok")
-    async def healthz() -> str:
-        return "ok"
-
-    @router.get("/readyz", response_class=PlainTextResponse, summary="Does it answer? ready, degraded or starting")
-    async def readyz(response: Response) -> str:
-        word = readiness()
-        response.status_code = 503 if word == "starting" else 200
-        return word
-
     return router
-
-
-def add_problem_handlers(app: FastAPI) -> None:
-    """Make every error of the API a problem+json."""
-
-    async def known(request: Request, error: Exception) -> Response:
-        assert isinstance(error, LookalikeError)
-        return respond(error)
-
-    async def invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][1:]) or "request"
-        return ProblemResponse(422, "invalid-request", f"{field}: {first['msg']}")
-
-    app.add_exception_handler(LookalikeError, known)
-    app.add_exception_handler(RequestValidationError, invalid)

@@ -34,6 +34,12 @@ class ServeConfig:
     allowed_hosts: tuple[str, ...] = ()
     """Further names (without port) under which the page may be opened, such as that of a proxy; "*.shop.example" too.
     Any other name is refused, so that a foreign web page cannot reach the server through a name of its own."""
+    login: Path | None = None
+    """TOML file with who may come in: a table [people] of name = "password" (HTTP Basic), and a table [programs] of
+    name = "token" (Authorization: Bearer token). Only its owner may be able to read it. Without it, everyone may."""
+    admin: bool = False
+    """Also serve /admin, where whoever is let in sees versions, runs and files left out, and starts a sync, a rebuild
+    or a rollback. Needs --login."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -46,6 +52,10 @@ class ServeConfig:
                     f'--allowed-hosts takes plain names such as shop.example or *.shop.example; got "{name}": '
                     "leave out scheme, port and path"
                 )
+        if self.admin and self.login is None:
+            raise UsageError(
+                "--admin must come with --login, which says who may use it; got --admin alone: add --login FILE"
+            )
         if self.host in ANY_ADDRESS and not self.allowed_hosts:
             raise UsageError(
                 f'--host "{self.host}" answers every network, so --allowed-hosts must name how the page is reached; '

@@ -1,7 +1,7 @@
 """What a request must pass before Gradio or the API sees it, and what every response says to the browser.
 
 Each class is one rule, as plain ASGI middleware. Order, outermost first (see `ui.server`): SecurityHeaders, the
-accepted host names, ForeignOrigin, KnownRoutes, BodyLimit, NoRemoteFiles, UploadRoom.
+accepted host names, the login (ui/login.py), ForeignOrigin, KnownRoutes, BodyLimit, NoRemoteFiles, UploadRoom.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ui.problems import ProblemResponse
 from ui.uploads import MAX_PHOTO_BYTES
 
-UPLOAD_ROUTES = ("/api/search", "/gradio_api/upload")
+UPLOAD_ROUTES = ("/api/admin/compare", "/api/search", "/gradio_api/upload")
 """Where a photo may be sent."""
 MAX_UPLOAD_BODY = MAX_PHOTO_BYTES + 64 * 2**10
 """A photo with the form around it, in bytes."""
@@ -30,9 +30,11 @@ _EXACT_ROUTES = frozenset(
     [
         "/",
         "/config",
+        "/docs",
         "/favicon.ico",
         "/healthz",
         "/manifest.json",
+        "/metrics",
         "/openapi.json",
         "/readyz",
         "/robots.txt",
@@ -48,7 +50,7 @@ _EXACT_ROUTES = frozenset(
         "/gradio_api/upload_progress",
     ]
 )
-_ROUTE_FOLDERS = ("/api/", "/assets/", "/media/", "/static/", "/gradio_api/heartbeat/")
+_ROUTE_FOLDERS = ("/api/", "/assets/", "/docs/", "/media/", "/static/", "/gradio_api/heartbeat/")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Gradio needs 'unsafe-eval' for its components and inline styles and scripts; everything comes from this server.
@@ -121,8 +123,10 @@ class KnownRoutes:
     """Lets through only what the page and the API use: most of what Gradio could answer (files by path, proxies to
     other servers, recordings, …) does not exist here."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, further: Collection[str] = ()) -> None:
+        """`further`: paths that are known here and not everywhere."""
         self.app = app
+        self.known = _EXACT_ROUTES | set(further)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request (ASGI)."""
@@ -131,7 +135,7 @@ class KnownRoutes:
             return
         if scope["type"] == "http":
             path = scope["path"]
-            if path not in _EXACT_ROUTES and not path.startswith(_ROUTE_FOLDERS):
+            if path not in self.known and not path.startswith(_ROUTE_FOLDERS):
                 await ProblemResponse(404, "not-found", "there is nothing here")(scope, receive, send)
                 return
         await self.app(scope, receive, send)

@@ -1,31 +1,31 @@
 """The web page: a photo in, the products that look like it out, and every product a new question.
 
-Gradio carries the events; what is seen is drawn by static/page.js, which puts catalog text on the page only as text.
-A photo's pixels reach the search through Gradio's upload and `Uploads.read`; nothing here trusts a path from the page.
+Gradio carries the questions and the answers; what is seen is drawn by static/*.js, which put catalog text on the page
+only as text and read products and columns from the HTTP API. A photo's pixels reach the search through Gradio's upload
+and `Uploads.read`; nothing here trusts a path from the page.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
+from pydantic import ValidationError
 
 from catalog.errors import LookalikeError, UsageError
-from index.versions import IndexVersion
 from search.results import SearchResult
-from search.service import SearchService
+from search.service import MOST_PHOTOS, SearchService
 from ui.answers import answer, product
 from ui.gate import Gate
 from ui.problems import describe
+from ui.questions import Asked
 from ui.uploads import MAX_PHOTO_BYTES, Uploads
 
-RESULTS = 12
-"""How many products the page shows."""
-
+SCRIPTS = ("util", "question", "page", "crop", "lookup", "query", "product", "results", "refine")
+"""static/*.js in the order in which the page needs them."""
 PAGE_COLOURS = {"body_background_fill": "#faf9f7", "body_background_fill_dark": "#151514"}
 """The page's ground before page.css is there, light and dark: the same as --ground in it."""
 
@@ -34,50 +34,22 @@ log = logging.getLogger(__name__)
 Update = dict[str, Any]
 
 
-def build_page(service: SearchService, *, searches: Gate, uploads: Uploads) -> gr.Blocks:
+def build_page(service: SearchService, *, searches: Gate, uploads: Uploads, admin: bool = False) -> gr.Blocks:
     """The page, ready to be mounted with `page_theme()` and `page_head()`.
 
     Args:
         service: answers.
         searches: how many searches run at once.
         uploads: where the page's photos arrive.
+        admin: whether there is a page for whoever runs the server, to be linked to.
     """
 
-    async def search_photo(event: gr.EventData) -> tuple[Update, Update]:
-        sent = _sent(event)
-        name = str(sent.get("name", ""))[:200]
-        return await asked(
-            sent,
-            {"kind": "photo", "name": name},
-            lambda: service.search(uploads.read(sent.get("upload")), k=RESULTS, name=name or "upload"),
-        )
-
-    async def search_product(event: gr.EventData) -> tuple[Update, Update]:
-        sent = _sent(event)
-        image_id = sent.get("image_id")
-        shown: Update = {"kind": "product", "product": None}
-
-        def search() -> SearchResult:
-            if type(image_id) is not int:
-                raise UsageError("a product is asked for by its image_id")
-            result = service.search_catalog_photo(image_id, k=RESULTS + 1)  # it finds itself too
-            itself = [match.item for match in result.matches if match.item.image_id == image_id]
-            own = itself[0] if itself else service.photo(image_id)
-            shown["product"] = product(own).model_dump()
-            others = [match for match in result.matches if match.item.item_id != own.item_id]
-            return replace(result, matches=tuple(others[:RESULTS]))
-
-        return await asked(sent, shown, search)
-
-    async def asked(sent: Update, query: Update, search: Callable[[], SearchResult]) -> tuple[Update, Update]:
+    async def ask(event: gr.EventData) -> tuple[Update, Update]:
         """The answer to one question of the page: for the results and for the line that names the version."""
-        value: Update = {"request": sent.get("request"), "query": query, "answer": None, "problem": None}
-        version = service.version
+        sent = _sent(event)
+        value: Update = {"request": sent.get("request"), "answer": None, "product": None, "named": {}, "problem": None}
         try:
-            result = await searches.run(search)
-            value["answer"] = answer(result).model_dump()
-            if result.version != version.id:
-                version = service.version  # a new one came into use meanwhile
+            value |= await searches.run(lambda: _answered(service, uploads, sent))
         except LookalikeError as error:
             problem = describe(error)
             if problem.status >= 500:
@@ -85,60 +57,79 @@ def build_page(service: SearchService, *, searches: Gate, uploads: Uploads) -> g
             value["problem"] = {"code": problem.code, "status": problem.status, "detail": problem.detail}
         except Exception:
             log.exception("the page could not be answered")
-            value["problem"] = {
-                "code": "failed",
-                "status": 500,
-                "detail": "the search failed: the server's log says why",
-            }
-        return value, status(version)
+            detail = "the search failed: the server's log says why"
+            value["problem"] = {"code": "failed", "status": 500, "detail": detail}
+        return value, status()
 
-    def status(version: IndexVersion) -> Update:
-        return {"version": version.id, "products": version.products}
+    async def search(photo: dict[str, Any], question: dict[str, Any]) -> dict[str, Any]:
+        """The products that look most like a photo, for `gradio_client`.
+
+        Args:
+            photo: an uploaded file, as `gradio_client.handle_file` makes it.
+            question: the fields of POST /api/search, such as {"k": 12, "where": "price < 20"}.
+        """
+        sent = {"uploads": [photo.get("path")], "name": photo.get("orig_name"), "question": question}
+        try:
+            found = await searches.run(lambda: _answered(service, uploads, sent))
+        except LookalikeError as error:
+            raise gr.Error(describe(error).detail) from None
+        told: dict[str, Any] = found["answer"]
+        for match in told["matches"]:
+            match["file"] = match.pop("path")  # the client takes whatever has a "path" for a file, and fetches it
+        return told
+
+    def status() -> Update:
+        version = service.version
+        return {"version": version.id, "products": version.products, "admin": admin}
 
     page = gr.Blocks(title="Lookalike", fill_width=True, analytics_enabled=False)
     with page:
         with gr.Column(elem_id="lookalike"):
-            gr.HTML(_part("masthead"), elem_id="masthead", padding=False, apply_default_css=False, js_on_load=None)
+            _component("masthead", "lookalike.lookup(element.querySelector('.lookup'))")
             with gr.Row(elem_id="stage"):
-                query = gr.HTML(
-                    value=None,
-                    html_template=_part("query"),
-                    js_on_load="lookalike.query(element, props, upload, trigger, 'upload')",
-                    max_bytes=MAX_PHOTO_BYTES,
-                    elem_id="query",
-                    padding=False,
-                    apply_default_css=False,
+                query = _component(
+                    "query", "lookalike.query(element, props, upload, trigger)", max_bytes=MAX_PHOTO_BYTES
                 )
-                results = gr.HTML(
-                    value=None,
-                    html_template=_part("results"),
-                    js_on_load="lookalike.results(element, props, watch, trigger, 'select')",
-                    elem_id="results",
-                    padding=False,
-                    apply_default_css=False,
-                )
-            footer = gr.HTML(
-                value=status(service.version),
-                html_template=_part("status"),
-                js_on_load="lookalike.status(element, props, watch)",
-                elem_id="status",
-                padding=False,
-                apply_default_css=False,
-            )
-        page.load(lambda: status(service.version), outputs=footer, show_progress="hidden", api_visibility="private")
-        for ask, search in ((query.upload, search_photo), (results.select, search_product)):
-            ask(
-                search,
-                inputs=None,
-                outputs=[results, footer],
-                concurrency_limit=None,  # `searches` bounds them, together with the API's
-                concurrency_id="search",
-                trigger_mode="multiple",  # the page shows the answer to its newest question only
-                show_progress="hidden",
-                api_visibility="private",
-            ).failure(None, js="() => lookalike.unanswered()")
+                results = _component("results", "lookalike.results(element, props, watch)")
+                _component("refine", "lookalike.refine(element)")
+            footer = _component("status", "lookalike.status(element, props, watch)", value=status())
+        page.load(status, outputs=footer, show_progress="hidden", api_visibility="private")
+        query.submit(
+            ask,
+            inputs=None,
+            outputs=[results, footer],
+            concurrency_limit=None,  # `searches` bounds them, together with the API's
+            concurrency_id="search",
+            trigger_mode="multiple",  # the page shows the answer to its newest question only
+            show_progress="hidden",
+            api_visibility="private",
+        ).failure(None, js="() => lookalike.unanswered()")
+        api(search, api_name="search", concurrency_limit=None, concurrency_id="search")
     page.queue(max_size=256)
     return page
+
+
+def _answered(service: SearchService, uploads: Uploads, sent: Update) -> Update:
+    """What the service answers to what the page sent.
+
+    Raises:
+        LookalikeError: it cannot be answered.
+    """
+    paths = sent.get("uploads")
+    if not isinstance(paths, list) or len(paths) > MOST_PHOTOS:
+        raise UsageError(f"a question carries at most {MOST_PHOTOS} photos: leave some out")
+    try:
+        asked = Asked.model_validate(sent.get("question"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "question"
+        raise UsageError(f"{field}: {first['msg']}: load the page anew") from None
+    name = str(sent.get("name") or "")[:200]
+    result: SearchResult = service.search([uploads.read(path) for path in paths], asked.question(), name=name)
+    own = None if asked.product is None else product(service.product(asked.product)[0]).model_dump()
+    steers = {reference: product(service.product(reference)[0]) for reference in (*asked.liked, *asked.disliked)}
+    named = {reference: {"title": item.title, "media": item.media} for reference, item in steers.items()}
+    return {"answer": answer(result).model_dump(), "product": own, "named": named}
 
 
 def page_theme() -> gr.themes.Base:
@@ -150,8 +141,8 @@ def page_theme() -> gr.themes.Base:
 
 def page_head() -> str:
     """What page.html's head gets: the style and the code of the page."""
-    style, code = _static("page.css"), _static("page.js")
-    return f"<style>\n{style}\n</style>\n<script>\n{code}\n</script>"
+    code = "\n".join(f"<script>\n{_static(f'{name}.js')}\n</script>" for name in SCRIPTS)
+    return f"<style>\n{_static('page.css')}\n</style>\n{code}"
 
 
 def _sent(event: gr.EventData) -> Update:
@@ -159,9 +150,20 @@ def _sent(event: gr.EventData) -> Update:
     return event._data if isinstance(event._data, dict) else {}
 
 
-def _part(name: str) -> str:
-    """A constant template. Gradio runs ${…} and {{…}} of a template as code: these have none, whatever the catalog."""
-    return _static(f"{name}.html")
+def _component(name: str, js_on_load: str, value: Update | None = None, **props: Any) -> gr.HTML:
+    """A part of the page: static/<name>.html, handed to its code when it is there.
+
+    The template is constant. Gradio runs ${…} and {{…}} of a template as code: these have none, whatever the catalog.
+    """
+    return gr.HTML(
+        value=value,
+        html_template=_static(f"{name}.html"),
+        js_on_load=js_on_load,
+        elem_id=name,
+        padding=False,
+        apply_default_css=False,
+        **props,
+    )
 
 
 def _static(name: str) -> str:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
 from catalog.errors import BadImage, LookalikeError, UsageError
 from ui.gate import Overloaded
 
+MEDIA_TYPE = "application/problem+json"
+
 
 class Problem(BaseModel):
     """Why a request was not answered."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     title: str
     """The status in words."""
@@ -28,7 +33,7 @@ class Problem(BaseModel):
 class ProblemResponse(JSONResponse):
     """A problem as a response."""
 
-    media_type = "application/problem+json"
+    media_type = MEDIA_TYPE
 
     def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         problem = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail)
@@ -51,6 +56,12 @@ def respond(error: LookalikeError) -> ProblemResponse:
     problem = describe(error)
     headers = {"Retry-After": str(Overloaded.retry_after)} if problem.status == 503 else None
     return ProblemResponse(problem.status, problem.code, problem.detail, headers)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Problems with these statuses, as a route's `responses` in the OpenAPI document."""
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 def _problem(status: int, code: str, detail: str) -> Problem:

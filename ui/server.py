@@ -20,11 +20,16 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from catalog import stopping
 from catalog.decode_worker import DecodeWorkers
 from catalog.errors import UsageError
-from search.service import SearchService
-from ui import api, middleware
-from ui.config import ServeConfig
+from catalog.image import decode_upload
+from search.service import DecodePhoto, SearchService
+from ui import admin, api, docs_page, health, middleware
+from ui.config import ANY_ADDRESS, ServeConfig
+from ui.error_handlers import add_error_handlers
 from ui.gate import Gate
+from ui.login import Credentials, Login
 from ui.media import Thumbnails
+from ui.metrics import CountRequests, Metrics
+from ui.own_routes import OwnRoutes
 from ui.uploads import MAX_PHOTO_BYTES, Uploads
 from ui.watch import VersionWatch
 
@@ -40,19 +45,21 @@ def serve(config: ServeConfig) -> None:
     """Answer on the configured address until SIGINT or SIGTERM.
 
     Raises:
-        UsageError: the address cannot be taken.
+        UsageError: the address cannot be taken, or the file of the login is not as it must be.
         StoreError, VersionError: there is nothing to answer from.
         DeviceError: the device is not there.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")  # to stderr: warnings, and of our own more
     logging.getLogger("ui").setLevel(logging.INFO)
+    if config.host in ANY_ADDRESS and config.login is None:
+        log.warning("everyone who can reach this machine can search: --login FILE lets in only who is named there")
     with (
         closing(_listen(config)) as listener,
         DecodeWorkers() as workers,
         Uploads() as uploads,
     ):
         service = SearchService.open(config.store, device=config.device, decode=workers.decode)
-        app = create_app(service, uploads=uploads, config=config)
+        app = create_app(service, uploads=uploads, config=config, decode=workers.decode)
         version = service.version
         address = config.address(listener.getsockname()[1])
         print(f"Open {address} ({version.products} products, version {version.id}; Ctrl+C ends it)", flush=True)
@@ -79,15 +86,26 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def create_app(service: SearchService, *, uploads: Uploads, config: ServeConfig | None = None) -> FastAPI:
+def create_app(
+    service: SearchService,
+    *,
+    uploads: Uploads,
+    config: ServeConfig | None = None,
+    decode: DecodePhoto = decode_upload,
+) -> FastAPI:
     """The whole web application: page, API, pictures and health, behind the middleware.
 
     Args:
         service: answers.
         uploads: where the page's photos arrive; the caller closes it.
-        config: for the names under which it may be opened, and how often to look for a new version.
+        config: for the names under which it may be opened, who may come in, and how often to look for a new version.
+        decode: the service's, for the owner's page.
+
+    Raises:
+        UsageError: the file of the login is not as it must be.
     """
     config = config or ServeConfig()
+    login = [Middleware(Login, credentials=Credentials.read(config.login))] if config.login else []
     _set_environment(uploads)
     with stopping.imports():
         import gradio as gr  # only now: it reads the environment when it is imported
@@ -95,9 +113,12 @@ def create_app(service: SearchService, *, uploads: Uploads, config: ServeConfig 
         from ui.page import build_page, page_head, page_theme
 
     cores = os.cpu_count() or 1
-    searches = Gate(at_once=max(2, cores), waiting=64)
+    metrics = Metrics()
+    searches = Gate(at_once=max(2, cores), waiting=64, answered=metrics.search_seconds.observe)
+    lookups = Gate(at_once=max(2, cores), waiting=64)
     pictures = Gate(at_once=max(2, cores), waiting=512)
     watch = VersionWatch(service, every=config.poll_seconds)
+    metrics.watch(service, searches, lambda: watch.readiness)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -110,31 +131,32 @@ def create_app(service: SearchService, *, uploads: Uploads, config: ServeConfig 
     app = FastAPI(
         title="Lookalike",
         description="Which products look like this photo?",
-        docs_url=None,  # they load from a content delivery network
+        docs_url=None,  # they load from a content delivery network; see ui/docs_page.py
         redoc_url=None,
         lifespan=running,
         middleware=[
+            Middleware(CountRequests, metrics=metrics),
             Middleware(middleware.SecurityHeaders),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(config.accepted_hosts), www_redirect=False),
+            *login,
             Middleware(CORSMiddleware, allow_origins=[]),  # no other site may read; without it Gradio adds its own
             Middleware(middleware.ForeignOrigin, trusted=config.allowed_hosts),
-            Middleware(middleware.KnownRoutes),
+            Middleware(middleware.KnownRoutes, further=[admin.PAGE] if config.admin else []),
             Middleware(middleware.BodyLimit),
             Middleware(middleware.NoRemoteFiles),
             Middleware(middleware.UploadRoom, sweep=uploads.sweep),
         ],
     )
-    api.add_problem_handlers(app)
+    add_error_handlers(app)
     app.include_router(
-        api.routes(
-            service,
-            searches=searches,
-            pictures=pictures,
-            thumbnails=Thumbnails(service),
-            readiness=lambda: watch.readiness,
-        )
+        api.routes(service, searches=searches, lookups=lookups, pictures=pictures, thumbnails=Thumbnails(service))
     )
-    page = build_page(service, searches=searches, uploads=uploads)
+    app.include_router(health.routes(service, readiness=lambda: watch.readiness, metrics=metrics))
+    app.include_router(docs_page.routes(app.title))
+    if config.admin:
+        app.include_router(admin.routes(service, decode=decode, config=config))
+    app.router.routes.append(OwnRoutes(app.router.routes))
+    page = build_page(service, searches=searches, uploads=uploads, admin=config.admin)
     page.has_launched = True  # Gradio's checks of paths are off without it
     gr.mount_gradio_app(
         app,

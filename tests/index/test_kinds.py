@@ -21,6 +21,7 @@ from index.ivf_pq_index import IVFPQIndex
 from index.kinds import choose_kind
 from index.promised_index import build_promised_index
 from index.search_index import SearchIndex
+from index.settings import everywhere
 from index.vectors import Floats, Mask, unit_norm
 
 APPROXIMATE = ("ivf", "hnsw", "ivf-pq")
@@ -88,7 +89,7 @@ def test_ivf_with_all_lists_probed_is_exact(
     vectors, queries = with_ties(seed, count, dimension, distinct), with_ties(seed + 1, 4, dimension, 4)
     allowed = None if part is None else np.random.default_rng(seed).random(count) < part
     index = IVFIndex.build(vectors)
-    index.parameters = {"nprobe": index.lists}
+    index.settings = everywhere({"nprobe": index.lists})
     assert_exact(index, vectors, queries, k, allowed)
 
 
@@ -133,12 +134,13 @@ def test_a_filter_that_leaves_only_far_products_keeps_the_promise(kind: str) -> 
 @pytest.mark.parametrize("k", [1, 50, 700, COUNT + 5])
 def test_there_are_always_k_answers(kind: str, k: int) -> None:
     index = built(kind)
-    before, start = index.parameters, dict.fromkeys(index.parameters, 1)
+    before = index.settings
+    (parameters,) = before.by_weight.values()
     try:
-        index.parameters = start  # looks nowhere near far enough
+        index.settings = everywhere(dict.fromkeys(parameters, 1))  # looks nowhere near far enough
         found = index.search(clustered(2, 20), k)
     finally:
-        index.parameters = before
+        index.settings = before
     assert (found.counts == min(k, COUNT)).all()
     assert all(len(set(row)) == min(k, COUNT) for row in found.positions.tolist())
     assert (np.diff(found.similarities, axis=1) <= 1e-6).all()
@@ -163,9 +165,9 @@ def test_files_bring_the_same_answers(kind: str, tmp_path: Path) -> None:
     if isinstance(index, IVFPQIndex):
         with (tmp_path / "vectors").open("wb") as file:
             index.exact.write(file.write)
-        read = IVFPQIndex.read(tmp_path / "index", tmp_path / "vectors", index.parameters)
+        read = IVFPQIndex.read(tmp_path / "index", tmp_path / "vectors", index.settings)
     else:
-        read = type(index).read(tmp_path / "index", index.parameters)  # type: ignore[attr-defined]
+        read = type(index).read(tmp_path / "index", index.settings)  # type: ignore[attr-defined]
     for allowed in (None, np.arange(COUNT) % 3 > 0, np.arange(COUNT) % 100 == 0):
         one, other = index.search(queries, 10, allowed), read.search(queries, 10, allowed)
         assert np.array_equal(one.positions, other.positions)
@@ -178,11 +180,11 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         FlatIndex.build(clustered(1, 50), "cpu").write(file.write)
     faiss.write_index(faiss.IndexHNSWFlat(4, 8, faiss.METRIC_L2), str(tmp_path / "l2"))
     with pytest.raises(VersionError, match="ivf inner-product index, not IndexFlat"):
-        IVFIndex.read(tmp_path / "flat", {})
+        IVFIndex.read(tmp_path / "flat", everywhere({"nprobe": 1}))
     with pytest.raises(VersionError, match="hnsw inner-product index"):
-        HNSWIndex.read(tmp_path / "l2", {})
+        HNSWIndex.read(tmp_path / "l2", everywhere({"nprobe": 1}))
     with pytest.raises(VersionError, match="ivf-pq inner-product index"):
-        IVFPQIndex.read(tmp_path / "flat", tmp_path / "flat", {})
+        IVFPQIndex.read(tmp_path / "flat", tmp_path / "flat", everywhere({"nprobe": 1}))
 
 
 def test_sizes_and_wishes_choose_the_kind() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from catalog.config import ScanConfig
 from catalog.errors import UsageError
@@ -19,8 +20,11 @@ from catalog.store import Store
 from index.build import build_version
 from index.config import IndexConfig
 from search.batch import search_batch
-from search.config import SearchConfig
+from search.config import Box, SearchConfig
+from search.question import Crop, Question
 from search.recall import measure_recall
+from search.results import SearchResult
+from search.service import SearchService
 from tests.conftest import draw_photo
 from tests.small_run import leave_run
 
@@ -164,6 +168,123 @@ def test_liked_and_disliked_move_every_query(store: Store, queries: Path, tmp_pa
     assert similarities(product_by="mean").keys() == before.keys()
 
 
+def answers_to(store: Store, output: Path, *queries: Path, **settings: Any) -> dict[str, list[tuple[str, Any]]]:
+    """What a batch search writes: item_id and similarity of the matches of each query, by its name, in their order."""
+    search_batch(SearchConfig(queries=queries, store=store.root, output=str(output), device="cpu", **settings))
+    answers: dict[str, list[tuple[str, Any]]] = {}
+    with output.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            matches = answers.setdefault(row["query"], [])
+            matches.append((row["item_id"], pytest.approx(float(row["similarity"]), abs=1e-5)))
+            assert int(row["rank"]) == len(matches)
+    return answers
+
+
+def matches_of(result: SearchResult) -> list[tuple[str, float]]:
+    return [(match.item.item_id, match.similarity) for match in result.matches]
+
+
+def test_products_are_queries_beside_photos(
+    store: Store, queries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are answered as by the service, in the order in which they were named, after the photos."""
+    monkeypatch.setattr("search.batch.SEARCHED_TOGETHER", 10)
+    service = SearchService.open(store.root, device="cpu")
+    output = tmp_path / "out.csv"
+    refined: dict[str, Any] = {"liked": ("p30",), "disliked": ("p31",)}
+    (last,) = (item.image_id for item in Manifest.read(store.manifest_file).items() if item.item_id == "p7")
+    products = ("p12", "p3", f"{last}", *(f"p{number}" for number in range(20, 30)))
+    found = answers_to(store, output, queries / "deep", products=products, k=40, **refined)
+    names = ["p7" if product == f"{last}" else product for product in products]
+    assert list(found)[17:] == names and len(found) == 17 + 13
+    for product, name in zip(products, names, strict=True):
+        result = service.search(question=Question(product=product, k=40, **refined))
+        assert result.query == name and len(found[name]) == 38
+        assert matches_of(result) == found[name]
+    for name in list(found)[:17]:
+        photo = (queries / "deep" / name).read_bytes()
+        assert matches_of(service.search(photo, Question(k=40, **refined))) == found[name]
+    alone = matches_of(service.search(question=Question(product="p12", k=1)))
+    assert alone == answers_to(store, output, products=("p12",), k=1)["p12"]
+
+
+@pytest.mark.parametrize("box", [(0.0, 0.0, 0.5, 1.0), (0.25, 0.3, 0.9, 0.75)])
+def test_a_part_of_each_photo_counts(store: Store, queries: Path, tmp_path: Path, box: Box) -> None:
+    """Of photos that lie in the catalog, too, and of the products' first photos; all as in the service."""
+    service = SearchService.open(store.root, device="cpu")
+    crop = Crop(left=box[0], top=box[1], right=box[2], bottom=box[3])
+    found = answers_to(store, tmp_path / "out.csv", queries / "deep", products=("p12", "p3"), crop=box, k=5)
+    assert len(found) == 17 + 2
+    for name, matches in found.items():
+        if name in ("p12", "p3"):
+            result = service.search(question=Question(product=name, crop=crop, k=5))
+        else:
+            result = service.search((queries / "deep" / name).read_bytes(), Question(crop=crop, k=5))
+        assert matches_of(result) == matches
+    whole = answers_to(store, tmp_path / "out.csv", queries / "deep", crop=(0.0, 0.0, 1.0, 1.0), k=5)
+    assert whole == answers_to(store, tmp_path / "out.csv", queries / "deep", k=5)
+
+
+def test_the_box_around_a_thing_finds_it(store: Store, tmp_path: Path) -> None:
+    """In one photo of four things, which one is meant is said by the box; together with others it is one query."""
+    four = Image.new("RGB", (192, 144))
+    for place, number in enumerate((2, 5, 11, 30)):
+        four.paste(draw_photo(number), (96 * (place % 2), 72 * (place // 2)))
+    four.save(tmp_path / "four.png")
+    for place, number in enumerate((2, 5, 11, 30)):
+        left, top = place % 2 / 2, place // 2 / 2
+        box = (left, top, left + 0.5, top + 0.5)
+        for together in (False, True):
+            found = answers_to(store, tmp_path / "out.csv", tmp_path / "four.png", crop=box, together=together, k=1)
+            assert found[str(tmp_path / "four.png")][0][0] == f"p{number}"
+
+
+def test_a_product_whose_photo_is_gone_is_named(store: Store, tmp_path: Path) -> None:
+    """Its part cannot be asked with; the others are."""
+    path = Path(store.read_catalog()["root"]) / "12.png"
+    path.rename(tmp_path / "away.png")
+    try:
+        config = SearchConfig(
+            products=("p12", "p3"), crop=(0, 0, 0.5, 1), store=store.root, output=str(tmp_path / "a.csv"), device="cpu"
+        )
+        summary = search_batch(config)
+    finally:
+        (tmp_path / "away.png").rename(path)
+    assert "not read: p12: there is no such file" in str(summary)
+    assert (summary.answered, summary.exit_code) == (1, 3)
+
+
+def test_duplicates_are_hidden_from_every_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of six pictures is the photo of five products: of these the first is shown, so others fill the answer."""
+    monkeypatch.setattr("search.batch.SEARCHED_TOGETHER", 4)
+    photos, queries = tmp_path / "photos", tmp_path / "queries"
+    photos.mkdir()
+    queries.mkdir()
+    for number in range(30):
+        draw_photo(number % 6).save(photos / f"{number:02d}.png")
+    for number in range(9):
+        draw_photo(100 + number).save(queries / f"{number}.png")
+    store = Store(tmp_path / "store")
+    scan(ScanConfig(catalog=photos, store=store.root))
+    leave_run(store, "one")
+    build_version(IndexConfig(store=store.root, device="cpu"))
+    service = SearchService.open(store.root, device="cpu")
+    output, products = tmp_path / "out.csv", ("00.png", "13.png")
+    for k, shown in ((4, 4), (9, 6)):
+        found = answers_to(store, output, queries, products=products, hide_duplicates=True, k=k)
+        every = answers_to(store, output, queries, products=products, k=30)
+        assert found.keys() == every.keys() and len(found) == 11
+        for name, matches in found.items():
+            first: dict[int, tuple[str, float]] = {}
+            for item_id, similarity in every[name]:
+                first.setdefault(int(item_id[:2]) % 6, (item_id, similarity))
+            assert {int(item_id[:2]) % 6 for item_id, _ in matches} == set(list(first)[:k]) and len(matches) == shown
+            photo = (queries / name).read_bytes() if name not in products else ()
+            product = name if name in products else None
+            result = service.search(photo, Question(product=product, hide_duplicates=True, k=k))
+            assert matches_of(result) == matches
+
+
 def test_wrong_questions_write_nothing(store: Store, queries: Path, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     for changes, told in (
@@ -174,6 +295,7 @@ def test_wrong_questions_write_nothing(store: Store, queries: Path, tmp_path: Pa
         ({"k": 0}, "k must lie in"),
         ({"where": "prise < 3"}, "where must name columns"),
         ({"liked": ("p99",)}, 'has no "p99"'),
+        ({"products": ("p1", "p99")}, 'has no "p99"'),
     ):
         with pytest.raises(UsageError, match=told):
             ask(store, **{"queries": queries, "output": tmp_path / "out.csv", **changes})  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from catalog.config import ScanConfig
 from catalog.decode_worker import DecodeWorkers
@@ -43,6 +43,7 @@ SHAPES: tuple[Callable[[ImageDraw.ImageDraw, str], None], ...] = (
     lambda draw, colour: draw.polygon(((120, 30), (210, 200), (30, 200)), fill=colour),
     lambda draw, colour: draw.line([(20 + 40 * i, 220 - 200 * (i % 2)) for i in range(6)], fill=colour, width=22),
 )
+expect.set_options(timeout=15_000)  # this machine may have more to do
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -87,6 +88,41 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scan(ScanConfig(catalog=folder / "products.csv", store=root))
     build_version(IndexConfig(store=root, encoder="imagenet", device="cpu"))
     return root
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of 24 products with ids, columns of every kind, and two photos of products 5 and 6."""
+    folder = tmp_path_factory.mktemp("shop-photos")
+    with open(folder / "products.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("path", "item_id", "title", "category", "price", "sale", "added", "url"))
+        for number in range(26):
+            product = number if number < 24 else number - 19  # 24 and 25 are second photos
+            (folder / f"{number:02}.jpg").write_bytes(draw_photo(product))
+            table.writerow(
+                (
+                    f"{number:02}.jpg",
+                    f"id/{product} é%41",
+                    f"Product {product}",
+                    ("round", "square", "pointed", "striped")[product % 4],
+                    product + 0.5,
+                    ("true", "false")[product % 2],
+                    f"2026-03-{product + 1:02}",
+                    f"https://shop.example/{product}" if product else "javascript:document.title='owned'",
+                )
+            )
+        Image.open(BytesIO(draw_photo(5))).rotate(90).save(folder / "24.jpg")
+    root = tmp_path_factory.mktemp("shop") / "store"
+    scan(ScanConfig(catalog=folder / "products.csv", store=root))
+    build_version(IndexConfig(store=root, encoder="imagenet", device="cpu"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def shop_url(shop: Path, workers: DecodeWorkers, serving: Callable[[SearchService], str]) -> str:
+    """Where the page of the shop is."""
+    return serving(SearchService.open(shop, device="cpu", decode=workers.decode))
 
 
 @pytest.fixture(scope="session")
@@ -179,6 +215,7 @@ def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
     context = browser.new_context(viewport={"width": 1200, "height": 900})
 
     def open_page(url: str) -> Page:
+        origin = "/".join(url.split("/")[:3])
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
@@ -190,7 +227,7 @@ def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
             "request",
             lambda request: (
                 None
-                if request.url.startswith((f"{url}/", f"blob:{url}/", "data:"))
+                if request.url.startswith((f"{origin}/", f"blob:{origin}/", "data:"))
                 else troubles.append(f"left the machine: {request.url}")
             ),
         )

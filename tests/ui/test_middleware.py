@@ -89,6 +89,11 @@ def test_the_page_itself_may_send(client: httpx.Client, url: str, photo: bytes) 
         "/monitoring",
         "/login",
         "/svelte/x",
+        "/redoc",
+        "/docs/redoc.standalone.js",
+        "/docs/../server.py",
+        "/docs/%2e%2e/core.py",
+        "/admin",
         "/static/../../../etc/passwd",
         "/static/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
         "/assets/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
@@ -136,10 +141,10 @@ def test_large_requests_are_refused_everywhere(client: httpx.Client) -> None:
         assert response.status_code == 413 and response.json()["code"] == "too-large"
 
 
-def ask(client: httpx.Client, session: str, data: object, *, name: str = "search_photo") -> dict[str, Any]:
+def ask(client: httpx.Client, session: str, **data: object) -> dict[str, Any]:
     """What the page would be told, for an event with this data."""
     config = client.get("/config").json()
-    index = next(entry["id"] for entry in config["dependencies"] if entry["api_name"] == name)
+    index = next(entry["id"] for entry in config["dependencies"] if entry["api_name"] == "ask")
     body = {"data": [], "event_data": data, "fn_index": index, "session_hash": session, "trigger_id": 1}
     assert client.post("/gradio_api/queue/join", json=body).status_code == 200
     with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as events:
@@ -167,17 +172,32 @@ def ask(client: httpx.Client, session: str, data: object, *, name: str = "search
     ],
 )
 def test_only_uploads_are_searched_with(client: httpx.Client, path: object) -> None:
-    told = ask(client, "hostile", {"request": 1, "upload": path, "name": "x"})
+    told = ask(client, "hostile", request=1, uploads=[path], question={}, name="x")
     value = told["output"]["data"][0]
     assert value["answer"] is None and value["problem"]["code"] == "expired"
     assert "/etc" not in str(value["problem"])
 
 
-@pytest.mark.parametrize("image_id", ["1", None, 1.5, True, -1, 10**30, [1]])
-def test_only_ids_are_searched_with(client: httpx.Client, image_id: object) -> None:
-    told = ask(client, "hostile-id", {"request": 1, "image_id": image_id}, name="search_product")
+@pytest.mark.parametrize(
+    ("uploads", "question"),
+    [
+        ("/etc/passwd", {}),
+        (None, {}),
+        ({}, {}),
+        (["x"] * 17, {}),
+        ([], {"product": "/etc/passwd"}),
+        ([], {"product": 10**30}),
+        ([], {"product": [1]}),
+        ([], {"place": "/etc/passwd"}),
+        ([], {"k": 10**9}),
+        ([], None),
+        ([], []),
+    ],
+)
+def test_only_questions_are_answered(client: httpx.Client, uploads: object, question: object) -> None:
+    told = ask(client, "hostile-question", request=1, uploads=uploads, question=question)
     value = told["output"]["data"][0]
-    assert value["answer"] is None and value["problem"]
+    assert value["answer"] is None and value["problem"]["status"] == 422
     assert "Traceback" not in str(told)
 
 
@@ -185,12 +205,12 @@ def test_an_uploaded_photo_cannot_be_fetched_back(client: httpx.Client, photo: b
     stored = client.post("/gradio_api/upload", files={"files": ("a.png", photo)}).json()[0]
     assert Path(stored).read_bytes() == photo
     assert client.get(f"/gradio_api/file={stored}").status_code == 404
-    told = ask(client, "own", {"request": 1, "upload": stored, "name": "a.png"})
+    told = ask(client, "own", request=1, uploads=[stored], question={}, name="a.png")
     assert told["output"]["data"][0]["answer"]["matches"][0]["title"] == "Product 5"
 
 
 def test_the_browser_is_told_to_load_nothing_from_elsewhere(client: httpx.Client) -> None:
-    for path in ("/", "/healthz", "/media/1", "/nowhere"):
+    for path in ("/", "/healthz", "/media/1", "/nowhere", "/docs", "/metrics", "/api/nowhere"):
         headers = client.get(path).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert "http" not in headers["content-security-policy"]

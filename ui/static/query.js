@@ -1,0 +1,248 @@
+// What is searched with: the visitor's photos or a product of the catalog, on the left of the page; how photos get here
+// (chosen, dropped, pasted, from the camera), and the products that are looked up by name.
+"use strict";
+
+lookalike.query = (element, props, upload, trigger) => {
+  const { create, button, iconButton, picture, debounce, title, facts, megabytes } = lookalike.util;
+  const MOST_PHOTOS = 16;
+  const KEPT = "lookalike-photos"; // in the browser's memory for this tab, so that a reload still knows the photos
+  const MOST_KEPT = 24;
+  const PREVIEW_SIDE = 640;
+
+  const find = (selector) => element.querySelector(selector);
+  const input = find("input");
+  const canvas = find(".canvas");
+  const shown = find(".shown");
+  const photos = new Map(); // number → {name, url, path, file}; the file is missing after a reload
+  let replacing = true; // whether chosen photos begin a new search or are added to this one
+  for (const [number, photo] of kept()) photos.set(number, photo);
+  let next = Math.max(0, ...photos.keys()) + 1;
+
+  const crop = lookalike.crop(canvas, find(".crop"), (box) => lookalike.ask({ crop: box, k: 12 }));
+
+  function kept() {
+    try {
+      return JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
+    } catch {
+      return [];
+    }
+  }
+
+  /** Remember a sent photo with a small picture of it. */
+  async function keep() {
+    const list = [];
+    for (const [number, { name, path, preview }] of [...photos].slice(-MOST_KEPT)) if (path) list.push([number, { name, path, preview, url: preview }]);
+    try {
+      sessionStorage.setItem(KEPT, JSON.stringify(list));
+    } catch {
+      // no room, or none allowed: then a reload asks for the photo again
+    }
+  }
+
+  async function previewOf(file) {
+    const bitmap = await createImageBitmap(file);
+    const scale = Math.min(1, PREVIEW_SIDE / Math.max(bitmap.width, bitmap.height));
+    const small = create("canvas");
+    small.width = Math.max(1, Math.round(bitmap.width * scale));
+    small.height = Math.max(1, Math.round(bitmap.height * scale));
+    small.getContext("2d").drawImage(bitmap, 0, 0, small.width, small.height);
+    return small.toDataURL("image/webp", 0.8);
+  }
+
+  function take(files) {
+    const given = [...files].filter(Boolean);
+    if (!given.length) return;
+    const large = given.find((file) => file.size > props.max_bytes);
+    if (large) {
+      lookalike.refused(`It has ${megabytes(large.size)}; a photo may have at most ${megabytes(props.max_bytes)}.`, `“${large.name}” cannot be used.`);
+      return;
+    }
+    const numbers = given.map((file) => {
+      photos.set(next, { name: file.name, url: URL.createObjectURL(file), path: null, file });
+      return next++;
+    });
+    const before = replacing ? [] : lookalike.asked().photos;
+    lookalike.searchPhotos([...before, ...numbers].slice(0, MOST_PHOTOS));
+  }
+
+  function choose(fresh) {
+    replacing = fresh;
+    input.click();
+  }
+
+  input.addEventListener("change", () => {
+    take(input.files);
+    input.value = ""; // so that the same file can be chosen again
+    replacing = true;
+  });
+  find(".choose").addEventListener("click", () => choose(true));
+  find(".invite").addEventListener("click", (click) => {
+    if (!click.target.closest("button, input, .lookup")) choose(true);
+  });
+  find(".add").addEventListener("click", () => choose(false));
+  find(".new").addEventListener("click", () => {
+    lookalike.begin();
+    find(".choose").focus();
+  });
+  find(".cut").addEventListener("click", () => (crop.open ? crop.close() : crop.begin()));
+  find(".whole").addEventListener("click", () => {
+    crop.close();
+    lookalike.ask({ crop: null, k: 12 });
+    find(".cut").focus();
+  });
+  shown.addEventListener("error", () => canvas.classList.add("missing"));
+  shown.addEventListener("load", () => {
+    canvas.style.setProperty("--shape", (shown.naturalWidth / shown.naturalHeight).toFixed(4));
+    crop.place();
+  });
+  acceptAnywhere((files) => {
+    replacing = true;
+    take(files);
+  });
+  lookalike.camera(find(".shoot"), find(".camera"), (file) => take([file]));
+  lookalike.lookup(find(".lookup"));
+
+  function show(question, product) {
+    find(".invite").hidden = true;
+    find(".asked").hidden = false;
+    const [first] = question.photos.map((number) => photos.get(number));
+    const { main, place, isFile } = product ? title(product) : { main: "", place: "", isFile: false };
+    const many = question.photos.length;
+    const liked = !first && question.product === null;
+    find(".name").textContent = first ? (many > 1 ? `${many} photos of one thing` : "Your photo") : liked ? "What you like" : main;
+    find(".name").classList.toggle("file", isFile);
+    find(".facts").textContent = first ? (many > 1 ? "" : first.name) : product ? facts(product) || place : "";
+    const source = first ? first.url : product ? `${product.media}&w=960` : "";
+    canvas.hidden = liked;
+    if (source && shown.getAttribute("src") !== source) {
+      canvas.classList.remove("missing");
+      shown.src = source;
+    }
+    shown.alt = first ? "Your photo" : main;
+    const croppable = many === 1 || (many === 0 && Boolean(product));
+    find(".cut").hidden = !croppable;
+    find(".whole").hidden = !question.crop;
+    find(".add").hidden = !first || many >= MOST_PHOTOS;
+    crop.show(croppable ? question.crop : null);
+    find(".photos").hidden = many < 2;
+    find(".photos").replaceChildren(...(many < 2 ? [] : question.photos.map((number) => chip(number, question.photos))));
+  }
+
+  /** One of several photos, and the way to take it out. */
+  function chip(number, all) {
+    const item = create("li");
+    const image = create("img");
+    image.src = photos.get(number).url;
+    image.alt = photos.get(number).name;
+    item.append(
+      image,
+      iconButton("remove", "cross", `Leave out ${photos.get(number).name}`, () => lookalike.ask({ photos: all.filter((each) => each !== number), k: 12 })),
+    );
+    return item;
+  }
+
+  lookalike.arrived("query", {
+    show,
+    invite(problem, cause) {
+      crop.close();
+      find(".invite").hidden = false;
+      find(".asked").hidden = true;
+      find(".problem strong").textContent = cause;
+      find(".problem span").textContent = problem;
+      find(".problem").hidden = !problem;
+    },
+    knows: (numbers) => numbers.every((number) => photos.has(number)),
+    name: (numbers) => photos.get(numbers[0])?.name ?? "",
+    picture: (numbers) => photos.get(numbers[0])?.preview ?? photos.get(numbers[0])?.url,
+    send: (sent) => trigger("submit", sent),
+
+    /** The photos' paths on the server; those that are not there yet are sent. */
+    async uploads(numbers) {
+      for (const photo of numbers.map((number) => photos.get(number))) {
+        if (photo.path) continue;
+        photo.path = (await upload(photo.file)).path;
+        previewOf(photo.file)
+          .then((preview) => (photo.preview = preview))
+          .then(keep, () => {}); // a picture that this browser cannot draw is not remembered
+      }
+      return numbers.map((number) => photos.get(number).path);
+    },
+
+    /** The server has forgotten photos: whether they can be sent again. */
+    renew(numbers) {
+      const gone = numbers.map((number) => photos.get(number));
+      if (!gone.every((photo) => photo.file && !photo.renewed)) return false;
+      for (const photo of gone) Object.assign(photo, { path: null, renewed: true });
+      return true;
+    },
+  });
+
+  /** Photos dropped or pasted anywhere on the page are taken. */
+  function acceptAnywhere(taken) {
+    const root = document.documentElement;
+    const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
+    const usable = (files) => {
+      const images = [...files].filter((file) => file.type.startsWith("image/"));
+      return images.length ? images : [files[0]];
+    };
+    addEventListener("dragover", (event) => {
+      event.preventDefault(); // also for what is no file: the browser must not leave the page for it
+      if (carriesFile(event)) root.dataset.dragging = "";
+    });
+    addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) delete root.dataset.dragging;
+    });
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      delete root.dataset.dragging;
+      if (carriesFile(event)) taken(usable(event.dataTransfer.files));
+    });
+    addEventListener("paste", (event) => {
+      if (event.clipboardData?.files.length) {
+        event.preventDefault();
+        taken(usable(event.clipboardData.files));
+      }
+    });
+  }
+};
+
+/** Photos from a camera: a dialog with its picture where the browser has one to give, else the phone's own camera app. */
+lookalike.camera = (dialog, opener, taken) => {
+  const { create } = lookalike.util;
+  const video = dialog.querySelector("video");
+  const problem = dialog.querySelector(".problem");
+  if (!navigator.mediaDevices?.getUserMedia) {
+    if (!matchMedia("(pointer: coarse)").matches) return;
+    const input = create("input");
+    Object.assign(input, { type: "file", accept: "image/*", capture: "environment" });
+    input.addEventListener("change", () => taken(input.files[0]));
+    opener.addEventListener("click", () => input.click());
+    opener.hidden = false;
+    return;
+  }
+  opener.hidden = false;
+  opener.addEventListener("click", async () => {
+    problem.hidden = true;
+    dialog.showModal();
+    try {
+      video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    } catch {
+      problem.textContent = "No camera can be used: allow it in the browser, or choose a file.";
+      problem.hidden = false;
+    }
+  });
+  dialog.querySelector(".take").addEventListener("click", () => {
+    if (!video.videoWidth) return;
+    const still = create("canvas");
+    still.width = video.videoWidth;
+    still.height = video.videoHeight;
+    still.getContext("2d").drawImage(video, 0, 0);
+    still.toBlob((blob) => taken(new File([blob], "camera.jpg", { type: "image/jpeg" })), "image/jpeg", 0.92);
+    dialog.close();
+  });
+  dialog.querySelector(".shut").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => {
+    for (const track of video.srcObject?.getTracks() ?? []) track.stop();
+    video.srcObject = null;
+  });
+};

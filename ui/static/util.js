@@ -1,0 +1,101 @@
+// Small things that every part of the page uses. Text of the catalog and file names become text nodes, never HTML.
+"use strict";
+
+window.lookalike = {};
+
+lookalike.util = (() => {
+  const WIDTHS = [160, 320, 640, 960]; // as ui/media.py makes them
+  const ICONS = {
+    plus: "M12 5v14M5 12h14",
+    minus: "M5 12h14",
+    cross: "M6 6l12 12M18 6 6 18",
+    camera: "M4 8h3l2-3h6l2 3h3v11H4zM12 17a4 4 0 1 0 0-8 4 4 0 0 0 0 8z",
+    crop: "M6 2v16h16M2 6h16v16",
+    arrow: "M5 12h14M13 6l6 6-6 6",
+  };
+
+  function create(tag, name = "", text = "") {
+    const made = document.createElement(tag);
+    if (name) made.className = name;
+    if (text !== "") made.textContent = text;
+    return made;
+  }
+
+  function button(name, text, action) {
+    const made = create("button", name, text);
+    made.type = "button";
+    made.addEventListener("click", action);
+    return made;
+  }
+
+  /** A button that shows a drawing; its words are for those who do not see it, and for the pointer that rests on it. */
+  function iconButton(name, icon, words, action) {
+    const made = button(name, "", action);
+    made.append(drawing(icon));
+    made.setAttribute("aria-label", words);
+    made.title = words;
+    return made;
+  }
+
+  function drawing(icon) {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("viewBox", "0 0 24 24");
+    svg.setAttribute("aria-hidden", "true");
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    path.setAttribute("d", ICONS[icon]);
+    svg.append(path);
+    return svg;
+  }
+
+  /** A catalog photo in its frame. `media` is the photo's address, `sizes` how wide it is shown, as CSS has it. */
+  function picture(media, sizes, words = "") {
+    const frame = create("span", "frame");
+    const image = create("img");
+    image.alt = words;
+    image.decoding = "async";
+    image.addEventListener("load", () => image.classList.add("there"));
+    image.addEventListener("error", () => frame.classList.add("missing"));
+    image.sizes = sizes;
+    image.srcset = WIDTHS.map((width) => `${media}&w=${width} ${width}w`).join(", ");
+    image.src = `${media}&w=320`;
+    frame.append(image);
+    return frame;
+  }
+
+  function debounce(action, wait) {
+    let timer = 0;
+    return (...given) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => action(...given), wait);
+    };
+  }
+
+  /** What to call a product: its title, else its photo's file, with the folder that lies in. */
+  function title(item) {
+    if (item.title !== item.path) return { main: item.title, place: "", isFile: false };
+    const parts = item.path.split("/");
+    return { main: parts.pop(), place: parts.join(" / "), isFile: true };
+  }
+
+  /** The columns that say most in little space: category and price, else the first of the catalog's own that are short. */
+  function facts(item) {
+    const { category, price } = item.columns;
+    const own = Object.entries(item.columns).filter(([name, value]) => name !== "title" && !isLink(value) && String(value ?? "").length <= 40);
+    const shown = category !== undefined || price !== undefined ? [category, amount(price)] : own.slice(0, 2).map(([, value]) => amount(value));
+    return shown.filter((fact) => fact !== null && fact !== undefined && fact !== "").join(" · ");
+  }
+
+  function amount(value) {
+    if (typeof value !== "number") return typeof value === "boolean" ? (value ? "yes" : "no") : value;
+    const places = Number.isInteger(value) ? 0 : 2;
+    return value.toLocaleString(undefined, { minimumFractionDigits: places, maximumFractionDigits: Math.max(places, 2) });
+  }
+
+  const isLink = (value) => typeof value === "string" && /^https?:\/\//i.test(value);
+  const count = (number, noun) => `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
+  const megabytes = (bytes) => `${Math.ceil(bytes / 2 ** 20)} MB`;
+  const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  return { create, button, iconButton, drawing, picture, debounce, title, facts, amount, isLink, count, megabytes, sentence, calm };
+})();
