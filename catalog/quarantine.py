@@ -1,4 +1,4 @@
-"""The quarantine: which files were left out, and why, as a CSV table for people."""
+"""The quarantine: which files the last scan left out, and why, as a CSV table for people."""
 
 from __future__ import annotations
 
@@ -29,3 +29,12 @@ def write_quarantine(file: Path, rows: Iterable[LeftOut]) -> None:
         writer = csv.writer(stream)
         writer.writerow(("path", "code", "reason"))
         writer.writerows((row.path, row.code, row.reason) for row in rows)
+
+
+def read_quarantine(file: Path) -> tuple[LeftOut, ...]:
+    """Every row of the table, in its order; none where there is no such file yet."""
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            return tuple(LeftOut(row["path"], row["code"], row["reason"]) for row in csv.DictReader(stream))
+    except FileNotFoundError:
+        return ()

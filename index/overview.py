@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from catalog.errors import VersionError
 from catalog.manifest import Manifest
-from catalog.quarantined_files import read_quarantine
+from catalog.quarantine import read_quarantine
 from catalog.store import Store
 from index.versions import IndexVersion, current_id, read_version, version_folders
 
@@ -59,7 +59,7 @@ def overview(store: Store) -> Overview:
     return Overview(
         photos=len(manifest),
         products=manifest.product_count,
-        left_out=len(read_quarantine(store)),
+        left_out=len(read_quarantine(store.quarantine_file)),
         in_use=in_use,
         behind=bool(built_from) and manifest.fingerprint not in built_from,
         versions=versions,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
-from pathlib import Path
 
 from catalog.errors import DeviceError, VersionError
 from catalog.manifest import Manifest
+from catalog.quarantine import read_quarantine
 from catalog.store import Store
 from index.config import PruneConfig, RollbackConfig, StoreConfig
 from index.faiss_index import gpu_count
@@ -41,21 +40,13 @@ def status(config: StoreConfig) -> Report:
     resumable = [run.name for run in runs if run.resumable]
     lines = [
         f"catalog    {catalog['root']}: {len(manifest)} photos of {manifest.product_count} products, "
-        f"{_quarantined(store.quarantine_file)} files left out",
+        f"{len(read_quarantine(store.quarantine_file))} files left out",
         f"runs       {', '.join(finished) or 'none finished'}"
         + (f"; to be resumed: {', '.join(resumable)}" if resumable else ""),
         f"device     {_device(config)}",
         f"version    {_in_use(store, manifest)}",
     ]
     return Report(tuple(lines))
-
-
-def _quarantined(file: Path) -> int:
-    try:
-        with file.open(encoding="utf-8", newline="") as rows:
-            return max(0, sum(1 for _ in csv.reader(rows)) - 1)
-    except FileNotFoundError:
-        return 0
 
 
 def _device(config: StoreConfig) -> str:

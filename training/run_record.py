@@ -1,4 +1,4 @@
-"""A run as a page shows it: state, last numbers, what its evaluation found, and its curves. Imports no torch."""
+"""What a run's folder says: state, last numbers, what its evaluation found, and its curves. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from training.runs import Run
-from training.runs_report import COMPARED
 
 RunState = Literal["finished", "to be resumed", "ended early"]
+
+COMPARED = ("preset", "encoder", "weights", "epochs", "batch_size", "temperature", "keep_start", "learning_rate")
+"""Settings by which runs are compared."""
 
 PICTURES = ("answers.png", "confusion.png", "curves.png")
 """What `evaluate` may leave in a run's folder, to be seen."""
@@ -38,7 +40,7 @@ class RunRecord:
     name: str
     state: RunState
     settings: Mapping[str, str]
-    """Those by which runs are compared, as text."""
+    """Those of COMPARED, as text."""
     figures: Mapping[str, float]
     """Last loss and the like, then what the evaluation found, by what people call them."""
     pictures: tuple[str, ...]
@@ -81,6 +83,7 @@ def _figures(run: Run) -> Iterator[tuple[str, Any]]:
     yield "steps", last.get("step")
     yield "loss", last.get("loss")
     yield "contrastive accuracy", last.get("contrastive_accuracy")
+    yield "moved", result.get("moved")
     yield "photos", result.get("photos")
     yield "seconds", result.get("seconds")
     yield "altered copies find their original first", indexed.get("original", {}).get("recall@1", {}).get("value")

@@ -21,7 +21,8 @@ from starlette.datastructures import UploadFile
 
 from catalog.errors import BadImage, StoreBusy, UsageError, VersionError
 from catalog.manifest import CatalogItem
-from catalog.quarantined_files import quarantined_picture, read_quarantine
+from catalog.quarantine import read_quarantine
+from catalog.quarantined_picture import quarantined_picture
 from catalog.store import Store
 from index.config import RollbackConfig
 from index.overview import overview
@@ -157,7 +158,7 @@ def routes(service: SearchService, *, decode: DecodePhoto, config: ServeConfig) 
 
     @router.get("/api/admin/quarantine", summary="The files that the last scan left out, and why")
     def read_left_out(offset: Offset = 0, limit: Limit = 24) -> answers.Quarantine:
-        left_out = read_quarantine(store)
+        left_out = read_quarantine(store.quarantine_file)
         chosen = list(enumerate(left_out))[offset : offset + limit]
         return answers.Quarantine(
             total=len(left_out),
@@ -174,7 +175,7 @@ def routes(service: SearchService, *, decode: DecodePhoto, config: ServeConfig) 
     )
     async def left_out_picture(row: int) -> Response:
         def draw() -> bytes | None:
-            left_out = read_quarantine(store)
+            left_out = read_quarantine(store.quarantine_file)
             if not 0 <= row < len(left_out):
                 raise HTTPException(404, f"the quarantine has {len(left_out)} rows; there is no row {row}")
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -26,7 +26,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return ProblemResponse(422, "invalid-request", _what_is_wrong(error.errors()))
+        return ProblemResponse(422, "invalid-request", what_is_wrong(error.errors()))
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -45,8 +45,12 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, failed)
 
 
-def _what_is_wrong(errors: Sequence[dict[str, Any]]) -> str:
-    """The first field that is wrong, the rules that it could have met, and what was received."""
+def what_is_wrong(errors: Sequence[Mapping[str, Any]]) -> str:
+    """The first field that is wrong, the rules that it could have met, and what was received.
+
+    Args:
+        errors: pydantic's; the first part of each `loc` is the part of the request.
+    """
     first = errors[0]
     fields = [_field(error) for error in errors]
     rules = "; ".join(error["msg"] for error, field in zip(errors, fields, strict=True) if field == fields[0])
@@ -55,7 +59,7 @@ def _what_is_wrong(errors: Sequence[dict[str, Any]]) -> str:
     return f"{fields[0]}: {rules}{shown}"
 
 
-def _field(error: dict[str, Any]) -> str:
+def _field(error: Mapping[str, Any]) -> str:
     """Its name, with the place in a list; pydantic also names the kinds of value that it tried."""
     _, *names = error["loc"]
     return ".".join(str(name) for name in names if name == names[0] or isinstance(name, int)) or "request"

@@ -19,6 +19,7 @@ from catalog.errors import LookalikeError, UsageError
 from search.results import SearchResult
 from search.service import MOST_PHOTOS, SearchService
 from ui.answers import answer, product
+from ui.error_handlers import what_is_wrong
 from ui.gate import Gate
 from ui.problems import describe
 from ui.questions import Asked
@@ -121,9 +122,7 @@ def _answered(service: SearchService, uploads: Uploads, sent: Update) -> Update:
     try:
         asked = Asked.model_validate(sent.get("question"))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "question"
-        raise UsageError(f"{field}: {first['msg']}: load the page anew") from None
+        raise UsageError(what_is_wrong([{**one, "loc": ("question", *one["loc"])} for one in error.errors()])) from None
     name = str(sent.get("name") or "")[:200]
     result: SearchResult = service.search([uploads.read(path) for path in paths], asked.question(), name=name)
     own = None if asked.product is None else product(service.product(asked.product)[0]).model_dump()

@@ -20,7 +20,7 @@ Reference = Annotated[str, Field(max_length=4096)]
 class Asked(BaseModel):
     """What is asked, apart from the photos themselves."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     k: Annotated[int, Field(ge=1, le=MOST_ANSWERS)] = DEFAULT_K
     """How many products at most."""
@@ -30,7 +30,7 @@ class Asked(BaseModel):
     """The part of the photo that counts: left, top, right, bottom as parts of its width and height, 0 … 1."""
     where: str = ""
     """A condition on the columns, such as price < 20 and "red" in tags."""
-    colour: float | Literal["same-design", "same-colour"] = DEFAULT_COLOUR
+    colour: Annotated[float, Field(ge=0, le=1)] | Literal["same-design", "same-colour"] = DEFAULT_COLOUR
     """How much colours count: 0 to 1, or same-design (not at all) or same-colour (most)."""
     close_only: bool = False
     """Leave out what is no close match."""

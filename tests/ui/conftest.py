@@ -8,7 +8,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from time import monotonic
@@ -211,10 +211,24 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
     """Opens the page at a URL. Afterwards: no page error, no console error, and nothing asked of another machine."""
+    with watched_context(browser) as open_watched:
+
+        def open_page(url: str) -> Page:
+            page = open_watched(url)
+            page.locator("html[data-ready]").wait_for()
+            page.locator("#status", has_text="version").wait_for()
+            return page
+
+        yield open_page
+
+
+@contextmanager
+def watched_context(browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """Opens any page; afterwards: no page error, no console error, and nothing asked of another machine."""
     troubles: list[str] = []
     context = browser.new_context(viewport={"width": 1200, "height": 900})
 
-    def open_page(url: str) -> Page:
+    def open_watched(url: str) -> Page:
         origin = "/".join(url.split("/")[:3])
         page = context.new_page()
         page.set_default_timeout(20_000)
@@ -233,10 +247,8 @@ def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
         )
         page.on("dialog", lambda dialog: troubles.append(f"dialog: {dialog.message}"))
         page.goto(url)
-        page.locator("html[data-ready]").wait_for()
-        page.locator("#status", has_text="version").wait_for()
         return page
 
-    yield open_page
+    yield open_watched
     context.close()
     assert troubles == []

@@ -10,31 +10,14 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.ui.conftest import watched_context
+
 
 @pytest.fixture
 def docs(browser: Browser, url: str) -> Iterator[Page]:
-    """The page. Afterwards: no page error, no console error, and nothing asked of another machine."""
-    troubles: list[str] = []
-    context = browser.new_context(viewport={"width": 1200, "height": 1400})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
-    page.on(
-        "console",
-        lambda said: troubles.append(f"console: {said.text}") if said.type in ("error", "warning") else None,
-    )
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith((f"{url}/", "data:"))
-            else troubles.append(f"left the machine: {request.url}")
-        ),
-    )
-    page.goto(f"{url}/docs")
-    yield page
-    context.close()
-    assert troubles == []
+    """The page, watched."""
+    with watched_context(browser) as open_page:
+        yield open_page(f"{url}/docs")
 
 
 def test_every_operation_is_shown(docs: Page, url: str) -> None:

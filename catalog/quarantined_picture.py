@@ -1,11 +1,7 @@
-"""The files that the last scan left out, for showing: read back from the quarantine, with a picture where there is one.
-
-`catalog.quarantine` writes the table; the page for the person who runs it asks for a picture by its row.
-"""
+"""What can be seen of a file that a scan left out: for the owner's page."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,15 +11,6 @@ from catalog.image import UPLOAD_LIMITS, read_photo
 from catalog.paths import catalog_photo_path
 from catalog.quarantine import LeftOut
 from catalog.store import Store
-
-
-def read_quarantine(store: Store) -> tuple[LeftOut, ...]:
-    """Every row of quarantine.csv, in its order; none where there is no such file yet."""
-    try:
-        with store.quarantine_file.open(encoding="utf-8", newline="") as stream:
-            return tuple(LeftOut(row["path"], row["code"], row["reason"]) for row in csv.DictReader(stream))
-    except FileNotFoundError:
-        return ()
 
 
 def quarantined_picture(
