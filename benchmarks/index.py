@@ -33,6 +33,7 @@ from index.approximate import TUNED_FOR
 from index.config import IndexChoice
 from index.faiss_index import FlatIndex
 from index.ivf_index import least_nprobe
+from index.ivf_pq_index import rank
 from index.kinds import choose_kind, files_of, read_index
 from index.promise import TIE
 from index.promised_index import build_promised_index
@@ -107,13 +108,12 @@ def bare_search(folder: Path, built: dict[str, Any], blocks: Blocks, queries: Fl
         lists = faiss.SearchParametersIVF(nprobe=nprobe)
         return lambda queries: index.search(queries, K, params=lists)
     candidates = max(parameters["candidates"], 2 * TUNED_FOR)
-    nlist = faiss.extract_index_ivf(index).nlist
-    lists = faiss.SearchParametersIVF(nprobe=max(parameters["nprobe"], least_nprobe(candidates, count, nlist)))
-    ranked = faiss.IndexRefine(index, faiss.read_index(str(folder / VECTORS_FILE), faiss.IO_FLAG_MMAP_IFC))
-    settings = faiss.IndexRefineSearchParameters(
-        k_factor=candidates / K, base_index_params=faiss.SearchParametersPreTransform(index_params=lists)
-    )
-    return lambda queries: ranked.search(queries, K, params=settings)
+    codes = faiss.downcast_index(index.index)
+    turn = faiss.vector_to_array(faiss.downcast_VectorTransform(index.chain.at(0)).A).reshape(-1, index.d)
+    turn = np.ascontiguousarray((turn / (turn**2).sum(axis=1, keepdims=True)).T)
+    lists = faiss.SearchParametersIVF(nprobe=max(parameters["nprobe"], least_nprobe(candidates, count, codes.nlist)))
+    whole = faiss.read_index(str(folder / VECTORS_FILE), faiss.IO_FLAG_MMAP_IFC)
+    return lambda queries: rank(whole, queries, codes.search(queries @ turn, candidates, params=lists)[1], K)
 
 
 def side_by_side(searches: dict[str, Callable[[Floats], Any]], queries: Floats) -> dict[str, float]:

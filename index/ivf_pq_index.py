@@ -14,17 +14,19 @@ import numpy as np
 
 from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
 from index.coarse import PER_CENTRE, list_count, sample, slices, train_centres
+from index.colour_weights import DEFAULT_COLOUR
 from index.faiss_files import read_faiss
 from index.faiss_index import FlatIndex
 from index.ivf_index import least_nprobe
 from index.settings import Parameters, Settings, everywhere
-from index.vectors import Floats, Mask
+from index.vectors import Floats, Ids, Mask
 
 START = everywhere({"nprobe": 8, "candidates": 100})
-CANDIDATES = (20, 50, 100, 200, 400, 800, 1600, 3200)
+CANDIDATES = (20, 50, 100, 150, 200, 400, 800, 1600, 3200)
 """How many candidates may be ranked anew, for k = 10. Colours alone need most: their codes are the least exact."""
-CODED_DIMENSIONS = 256
-"""Most directions that go into the code, those with most of the vectors' length; ranking sees all."""
+CODED_DIMENSIONS, OF_SECOND = 256, 64
+"""Most directions that go into the code, and how many of them may be the second block's: those with most of the
+vectors' length. Ranking sees all."""
 BITS = 4
 """Of each direction's code: 128 bytes for 256 directions."""
 TRAINED_ON = 32_768
@@ -52,14 +54,21 @@ class IVFPQIndex(ApproximateIndex):
     def __init__(self, index: faiss.IndexPreTransform, exact: FlatIndex, settings: Settings = START) -> None:
         super().__init__(index, settings)
         self.exact = exact
-        self._lists = int(faiss.extract_index_ivf(index).nlist)
-        self._ranked = faiss.IndexRefine(index, exact.master)
+        self._codes = faiss.downcast_index(index.index)
+        self._lists = int(self._codes.nlist)
+        turn = faiss.downcast_VectorTransform(index.chain.at(0))
+        rows = faiss.vector_to_array(turn.A).reshape(turn.d_out, turn.d_in)
+        self._ask = np.ascontiguousarray((rows / (rows**2).sum(axis=1, keepdims=True)).T)
 
     @classmethod
-    def build(cls, vectors: Floats) -> IVFPQIndex:
-        """An index over float32 (N, D) vectors of one length."""
+    def build(cls, vectors: Floats, widths: Sequence[int] = ()) -> IVFPQIndex:
+        """An index over float32 (N, D) vectors.
+
+        Args:
+            widths: of their blocks, each of unit norm; one block where there is none.
+        """
         lists = list_count(len(vectors))
-        turn = _main_directions(vectors)
+        turn = _turn(sample(vectors, TRAINED_ON), widths or vectors.shape[1:])
         centres = train_centres(turn.apply(sample(vectors, PER_CENTRE * lists)), lists)
         codes = faiss.IndexIVFPQFastScan(centres, turn.d_out, lists, turn.d_out, BITS, faiss.METRIC_INNER_PRODUCT)
         codes.by_residual = True  # what is left after the list's centre: half as much to round
@@ -128,29 +137,59 @@ class IVFPQIndex(ApproximateIndex):
         return similarities, positions
 
     def _rank(self, queries: Floats, k: int, candidates: int, lists: faiss.SearchParametersIVF) -> Found:
-        turned = faiss.SearchParametersPreTransform(index_params=lists)
-        ranked = faiss.IndexRefineSearchParameters(k_factor=candidates / k, base_index_params=turned)
-        found: Found = self._ranked.search(queries, k, params=ranked)
-        return found
+        _, positions = self._codes.search(queries @ self._ask, candidates, params=lists)
+        return rank(self.exact.master, queries, positions, k)
 
 
 def _candidates(k: int, parameters: Parameters) -> int:
     return max(parameters["candidates"], 2 * max(k, TUNED_FOR))
 
 
-def _main_directions(vectors: Floats) -> faiss.LinearTransform:
-    """A turn to the directions that hold most of the vectors' length, at most `CODED_DIMENSIONS` of them.
+def rank(vectors: faiss.IndexFlat, queries: Floats, candidates: Ids, k: int) -> Found:
+    """The k candidates of each query that are most similar by their vectors, the most similar first.
 
-    Nothing is subtracted first, unlike in a PCA: that would change inner products by another amount for each vector.
-    Then they are mixed at random, so that each holds as much as the others: FAISS rounds what codewords contribute to
-    one scale for all, on which small directions would vanish.
+    Args:
+        candidates: positions, int64 (Q, C), C at least k; -1 where there is none.
     """
-    points = sample(vectors, TRAINED_ON)
-    _, directions = np.linalg.eigh(points.T @ points)
-    kept = directions[:, ::-1][:, :CODED_DIMENSIONS].T
-    mixed, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(len(kept), len(kept))))
-    kept = (mixed @ kept).astype(np.float32)
-    turn = faiss.LinearTransform(vectors.shape[1], len(kept), False)
-    faiss.copy_array_to_vector(kept.ravel(), turn.A)
+    queries, similarities = np.ascontiguousarray(queries), np.empty(candidates.shape, np.float32)
+    vectors.compute_distance_subset(
+        len(queries), faiss.swig_ptr(queries), candidates.shape[1], faiss.swig_ptr(similarities),
+        faiss.swig_ptr(candidates),
+    )  # fmt: skip
+    similarities[candidates < 0] = -np.inf
+    best = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
+    order = np.argsort(-np.take_along_axis(similarities, best, axis=1), axis=1, kind="stable")
+    best = np.take_along_axis(best, order, axis=1)
+    return np.take_along_axis(similarities, best, axis=1), np.take_along_axis(candidates, best, axis=1)
+
+
+def _turn(vectors: Floats, widths: Sequence[int]) -> faiss.LinearTransform:
+    """A turn of each block to the directions that hold most of its length, scaled by the root of its default weight.
+
+    At that weight queries and vectors are then equally long in every direction, which lists and codes are made for; a
+    query is turned by rows scaled the other way, which leaves inner products as they are. Nothing is subtracted first,
+    unlike in a PCA: that would change inner products by another amount for each vector. A block's directions are mixed
+    at random, so that each holds as much as the others: FAISS rounds what codewords contribute to one scale for all, on
+    which small directions would vanish.
+
+    Args:
+        vectors: float32 (n, D), to find the directions by.
+        widths: of one block, or two.
+    """
+    random = np.random.default_rng(0)
+    of_second = min(OF_SECOND, *widths[1:]) if len(widths) > 1 else 0
+    weights = (1 - DEFAULT_COLOUR, DEFAULT_COLOUR) if len(widths) > 1 else (1.0,)
+    rows, start = [], 0
+    for width, weight, most in zip(widths, weights, (CODED_DIMENSIONS - of_second, of_second), strict=False):
+        block = vectors[:, start : start + width]
+        _, directions = np.linalg.eigh(block.T @ block)
+        kept = directions[:, ::-1][:, :most].T
+        mixed, _ = np.linalg.qr(random.normal(size=(len(kept), len(kept))))
+        turned = np.zeros((len(kept), vectors.shape[1]), np.float32)
+        turned[:, start : start + width] = np.sqrt(weight) * mixed @ kept
+        rows.append(turned)
+        start += width
+    turn = faiss.LinearTransform(vectors.shape[1], sum(map(len, rows)), False)
+    faiss.copy_array_to_vector(np.concatenate(rows).ravel(), turn.A)
     turn.is_trained = True
     return turn

@@ -14,7 +14,7 @@ query, but nothing is approximate in it except where it looks. hnsw takes longes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from index.config import AskedKind, Kind
@@ -31,12 +31,13 @@ from training.config import Device
 FEWEST = 1000
 MOST_EXACT = 64 * 2**20
 
-BUILD: Mapping[Kind, Callable[[Floats], SearchIndex]] = {
-    "exact": lambda vectors: FlatIndex.build(vectors, "cpu"),
-    "ivf": IVFIndex.build,
-    "hnsw": HNSWIndex.build,
+BUILD: Mapping[Kind, Callable[[Floats, Sequence[int]], SearchIndex]] = {
+    "exact": lambda vectors, widths: FlatIndex.build(vectors, "cpu"),
+    "ivf": lambda vectors, widths: IVFIndex.build(vectors),
+    "hnsw": lambda vectors, widths: HNSWIndex.build(vectors),
     "ivf-pq": IVFPQIndex.build,
 }
+"""From vectors, float32 (N, D), and the widths of their blocks."""
 
 
 def choose_kind(asked: AskedKind, vectors: int, dimension: int) -> Kind:

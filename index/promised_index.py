@@ -45,10 +45,10 @@ def build_promised_index(vectors: Floats, blocks: Mapping[str, int], choice: Ind
     Raises:
         PromiseError: no setting of the kind finds enough.
     """
-    index = BUILD[choose_kind(choice.kind, *vectors.shape)](vectors)
+    widths = list(blocks.values())
+    index = BUILD[choose_kind(choice.kind, *vectors.shape)](vectors, widths)
     if not isinstance(index, ApproximateIndex):
         return PromisedIndex(index=index)
-    queries = held_back_queries(vectors, list(blocks.values()))
+    queries = held_back_queries(vectors, widths)
     tasks = exact_tasks(vectors, queries, query_sets(queries, blocks, COLOUR_GRID))
-    first = next(iter(blocks.values()))
-    return PromisedIndex(index=index, recalls=keep_promise(index, tasks, choice.recall, first))
+    return PromisedIndex(index=index, recalls=keep_promise(index, tasks, choice.recall, first=widths[0]))
