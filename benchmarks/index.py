@@ -108,12 +108,17 @@ def bare_search(folder: Path, built: dict[str, Any], blocks: Blocks, queries: Fl
         lists = faiss.SearchParametersIVF(nprobe=nprobe)
         return lambda queries: index.search(queries, K, params=lists)
     candidates = max(parameters["candidates"], 2 * TUNED_FOR)
-    codes = faiss.downcast_index(index.index)
     turn = faiss.vector_to_array(faiss.downcast_VectorTransform(index.chain.at(0)).A).reshape(-1, index.d)
     turn = np.ascontiguousarray((turn / (turn**2).sum(axis=1, keepdims=True)).T)
-    lists = faiss.SearchParametersIVF(nprobe=max(parameters["nprobe"], least_nprobe(candidates, count, codes.nlist)))
+    nlist = faiss.extract_index_ivf(index).nlist
+    lists = faiss.SearchParametersIVF(nprobe=max(parameters["nprobe"], least_nprobe(candidates, count, nlist)))
     whole = faiss.read_index(str(folder / VECTORS_FILE), faiss.IO_FLAG_MMAP_IFC)
-    return lambda queries: rank(whole, queries, codes.search(queries @ turn, candidates, params=lists)[1], K)
+
+    def search(queries: Floats) -> Any:
+        _, found = faiss.downcast_index(index.index).search(queries @ turn, candidates, params=lists)
+        return rank(whole, queries, found, K)
+
+    return search
 
 
 def side_by_side(searches: dict[str, Callable[[Floats], Any]], queries: Floats) -> dict[str, float]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class KnownPhoto:
-    """What identifies one photo of one product.
+class KnownPhoto(NamedTuple):
+    """What identifies one photo of one product. A tuple: there is one for each photo of a catalog.
 
     Attributes:
         item_id: the product.

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,9 +31,8 @@ _COLUMNS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FileStamp:
-    """What tells without opening it whether a file has changed.
+class FileStamp(NamedTuple):
+    """What tells without opening it whether a file has changed. A tuple: there is one for each photo of a catalog.
 
     Attributes:
         bytes: its size.
@@ -45,9 +43,8 @@ class FileStamp:
     modified: int
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoFacts:
-    """What opening a photo told.
+class PhotoFacts(NamedTuple):
+    """What opening a photo told. A tuple, likewise.
 
     Attributes:
         sha256: of the file's bytes, in hexadecimal.

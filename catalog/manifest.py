@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -120,16 +120,18 @@ class Manifest:
                 rows.append(row)
         return rows
 
-    def distinct_photos(self, root: Path) -> list[CatalogPhoto]:
+    def distinct_photos(self, root: Path, known: Container[str] = ()) -> list[CatalogPhoto]:
         """The first photo of each distinct content, in the order of `first_rows`.
 
         Args:
             root: of the catalog.
+            known: SHA-256s of contents that are left out.
         """
         columns = self.table.select(["path", "sha256"]).take(arrow.numbers(self.first_rows, pa.int64())).to_pydict()
         return [
             CatalogPhoto(root=root, path=path, sha256=sha256)
             for path, sha256 in zip(columns["path"], columns["sha256"], strict=True)
+            if sha256 not in known
         ]
 
     @cached_property

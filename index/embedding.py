@@ -59,7 +59,8 @@ def embed_catalog(store: Store, manifest: Manifest, encoder: EncoderFiles, devic
         LookalikeError: no photo can be read, or the disk is full; what was embedded is kept.
     """
     embedder, cache = open_vectors(store, encoder, device)
-    embedded = embed_missing(manifest.distinct_photos(Path(store.read_catalog()["root"])), embedder, cache)
+    missing = manifest.distinct_photos(Path(store.read_catalog()["root"]), known=cache.rows)
+    embedded = embed_missing(missing, embedder, cache)
     keys = manifest.table["sha256"].to_pylist()
     rows = [row for row, key in enumerate(keys) if key in cache.rows]
     if not rows:
