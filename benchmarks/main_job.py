@@ -35,6 +35,8 @@ COLOURLESS = ("--colour", "same-design")
 """The labels say nothing of colours; what the colour block does to them: benchmarks/colour.py."""
 K = 10
 SELF_QUERIES = 500
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Commands run as on anyone's machine, where Python keeps what it has compiled: else each begins with a second of that."""
 
 
 def lookalike(*arguments: str | Path) -> float:
@@ -42,7 +44,7 @@ def lookalike(*arguments: str | Path) -> float:
     begun = time.monotonic()
     line = [str(argument) for argument in arguments]
     print("$ lookalike", *line, flush=True)
-    subprocess.run([*COMMAND, *line], check=True)
+    subprocess.run([*COMMAND, *line], check=True, env=ENVIRONMENT)
     return time.monotonic() - begun
 
 

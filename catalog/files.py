@@ -58,7 +58,7 @@ def find_photos(root: Path, *, skip: Path | None = None) -> FoundFiles:
             left_out.append(_unreadable_folder(folder, error))
             continue
         for entry in entries:
-            path = os.path.join(folder, entry.name)
+            path = f"{folder}{os.sep}{entry.name}" if folder else entry.name
             if entry.name.startswith(".") or entry.path == real_skip:
                 continue
             is_link, leads_out = entry.is_symlink(), False

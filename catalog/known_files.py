@@ -97,9 +97,9 @@ def write_known_files(path: Path, stamps: Mapping[str, FileStamp], facts: Mappin
 
 def stamps_of(root: Path, paths: Iterable[str]) -> dict[str, FileStamp]:
     """The stamps of the files that are there, by path as the manifest has it."""
-    stamps = {}
+    stamps, folder = {}, os.fspath(root)
     for path in paths:
         with suppress(OSError, ValueError):
-            found = os.stat(os.path.join(root, text_to_path(path)))  # noqa: PTH116 - pathlib takes as long again
+            found = os.stat(os.path.join(folder, text_to_path(path)))  # noqa: PTH116 - pathlib takes as long again
             stamps[path] = FileStamp(found.st_size, found.st_mtime_ns)
     return stamps

@@ -58,7 +58,7 @@ class IVFPQIndex(ApproximateIndex):
         self._lists = int(self._codes.nlist)
         turn = faiss.downcast_VectorTransform(index.chain.at(0))
         rows = faiss.vector_to_array(turn.A).reshape(turn.d_out, turn.d_in)
-        self._ask = np.ascontiguousarray((rows / (rows**2).sum(axis=1, keepdims=True)).T)
+        self._query_transform = np.ascontiguousarray((rows / (rows**2).sum(axis=1, keepdims=True)).T)
 
     @classmethod
     def build(cls, vectors: Floats, widths: Sequence[int] = ()) -> IVFPQIndex:
@@ -68,7 +68,7 @@ class IVFPQIndex(ApproximateIndex):
             widths: of their blocks, each of unit norm; one block where there is none.
         """
         lists = list_count(len(vectors))
-        turn = _turn(sample(vectors, TRAINED_ON), widths or vectors.shape[1:])
+        turn = _block_rotation(sample(vectors, TRAINED_ON), widths or vectors.shape[1:])
         centres = train_centres(turn.apply(sample(vectors, PER_CENTRE * lists)), lists)
         codes = faiss.IndexIVFPQFastScan(centres, turn.d_out, lists, turn.d_out, BITS, faiss.METRIC_INNER_PRODUCT)
         codes.by_residual = True  # what is left after the list's centre: half as much to round
@@ -137,7 +137,7 @@ class IVFPQIndex(ApproximateIndex):
         return similarities, positions
 
     def _rank(self, queries: Floats, k: int, candidates: int, lists: faiss.SearchParametersIVF) -> Found:
-        _, positions = self._codes.search(queries @ self._ask, candidates, params=lists)
+        _, positions = self._codes.search(queries @ self._query_transform, candidates, params=lists)
         return rank(self.exact.master, queries, positions, k)
 
 
@@ -163,11 +163,11 @@ def rank(vectors: faiss.IndexFlat, queries: Floats, candidates: Ids, k: int) -> 
     return np.take_along_axis(similarities, best, axis=1), np.take_along_axis(candidates, best, axis=1)
 
 
-def _turn(vectors: Floats, widths: Sequence[int]) -> faiss.LinearTransform:
-    """A turn of each block to the directions that hold most of its length, scaled by the root of its default weight.
+def _block_rotation(vectors: Floats, widths: Sequence[int]) -> faiss.LinearTransform:
+    """A rotation of each block to the directions that hold most of its length, scaled by its default weight's root.
 
     At that weight queries and vectors are then equally long in every direction, which lists and codes are made for; a
-    query is turned by rows scaled the other way, which leaves inner products as they are. Nothing is subtracted first,
+    query is rotated by rows scaled the other way, which leaves inner products as they are. Nothing is subtracted first,
     unlike in a PCA: that would change inner products by another amount for each vector. A block's directions are mixed
     at random, so that each holds as much as the others: FAISS rounds what codewords contribute to one scale for all, on
     which small directions would vanish.

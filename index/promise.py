@@ -45,7 +45,7 @@ class Task:
     least: Floats
     neighbours: int
 
-    def first(self, count: int) -> Task:
+    def head(self, count: int) -> Task:
         """The first so many queries."""
         return Task(self.queries[:count], self.began_at[:count], self.least[:count], self.neighbours)
 
@@ -127,17 +127,19 @@ def _smallest_that_keeps(
 ) -> int | None:
     """The smallest value that keeps the promise: doubled until it does, then halved in between.
 
-    None where no value does, or none that costs less than `cheapest`.
+    None where no value does, or where it is clear that the one that does costs `cheapest` or more.
     """
 
     def keeps(value: int, *, perhaps: bool = False) -> bool:
         """Whether a value keeps the promise; a few queries often show that it does not, and all are asked if not."""
         index.settings = everywhere(ladder.parameters(value))
-        few = _recalls(index, task.first(SCREENED))
+        few = _recalls(index, task.head(SCREENED))
         if few.mean() + FAR * few.std() / np.sqrt(len(few)) < promised:
             return False
         return perhaps or sure_recall(index, task) >= promised
 
+    if cheapest is not None and ladder.cost(1) >= cheapest:
+        return None
     if not keeps(ladder.most, perhaps=True):
         return None
     low, high = 0, 1

@@ -19,6 +19,9 @@ from index.vectors import Ids
 MOST_CHOICES = 40
 """Different values of a text column beyond which it is searched in, not chosen from."""
 
+LONGEST_CHOICE = 200
+"""Characters of a value beyond which it is searched in, likewise."""
+
 FacetKind = Literal["choices", "entries", "numbers", "dates", "text", "truth"]
 
 
@@ -66,7 +69,7 @@ def _facet(name: str, kind: pa.DataType, cells: list[Any]) -> Facet | None:
     if not held:
         return None
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        entries = Counter(entry for cell in held for entry in set(cell) if isinstance(entry, str))
+        entries = Counter(entry for cell in held for entry in {each for each in cell if isinstance(each, str)})
         return (
             Facet(column=name, kind="entries", choices=_choices(entries)) if 0 < len(entries) <= MOST_CHOICES else None
         )
@@ -75,11 +78,13 @@ def _facet(name: str, kind: pa.DataType, cells: list[Any]) -> Facet | None:
             return Facet(column=name, kind="truth", choices=_choices(Counter(held)))
         case "numbers":
             return Facet(column=name, kind="numbers", least=float(min(held)), most=float(max(held)))
-        case "dates":
+        case "dates" if pa.types.is_date(kind) or pa.types.is_timestamp(kind):  # times of day and durations are none
             return Facet(column=name, kind="dates", least=min(held).isoformat(), most=max(held).isoformat())
         case "text":
             values = Counter(held)
-            few = len(values) <= MOST_CHOICES and 2 * len(values) <= len(held)
+            few = (
+                len(values) <= MOST_CHOICES and 2 * len(values) <= len(held) and max(map(len, values)) <= LONGEST_CHOICE
+            )
             return (
                 Facet(column=name, kind="choices", choices=_choices(values)) if few else Facet(column=name, kind="text")
             )

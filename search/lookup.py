@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.arrow import mask
+from catalog.arrow import mask, scalar
 from index.vectors import Ids
 
 MOST_RANKED = 1000
@@ -27,9 +27,14 @@ def rows_called(table: pa.Table, rows: Ids, text: str, limit: int) -> list[int]:
     called = np.zeros(len(table), bool)
     for name in named:
         cells = table[name].combine_chunks()
+        if pa.types.is_dictionary(cells.type):
+            cells = cells.dictionary_decode()
+        if pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type):
+            cells = cells.cast(pa.string())
         if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
             called |= mask(pc.match_substring(cells, wanted, ignore_case=True))
-    found = rows[called[rows]][:MOST_RANKED].tolist()
+    exactly = mask(pc.equal(table["item_id"].combine_chunks(), scalar(wanted)))
+    found = np.union1d(rows[called[rows]][:MOST_RANKED], rows[exactly[rows]]).tolist()
     folded = wanted.casefold()
 
     def order(row: int) -> tuple[bool, bool, int]:

@@ -40,9 +40,11 @@ class SearchResult:
             order of their item_ids, then the others, most alike first.
         version: id of the version that answered.
         seconds: from the decoded request to the answer.
+        asked_with: the photo of the catalog that stood for the product that was asked with; None without one.
     """
 
     query: str
     matches: tuple[Match, ...]
     version: str
     seconds: float
+    asked_with: CatalogItem | None = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from catalog.errors import BadImage, UsageError
-from catalog.image import decode_upload, read_photo
+from catalog.image import decode_photo, decode_upload, read_photo
 from catalog.manifest import CatalogItem
 from catalog.paths import catalog_photo_path
 from catalog.store import Store
@@ -101,16 +101,15 @@ class SearchService:
         snapshot = self._snapshot
         allowed = snapshot.allowed(question.where)
         refinement = Refinement.of(snapshot, question.liked, question.disliked)
-        vectors, holding, asked_with = None, set[str](), None
+        vectors, holding, item = None, set[str](), None
         if given:
             vectors = snapshot.one_query(self._encoded(snapshot, given, question.crop))
             holding = set() if question.crop else {hashlib.sha256(photo).hexdigest() for photo in given}
         elif question.product is not None:
             vector, _, item = snapshot.reference(question.product)
-            vectors, name, asked_with = vector[None], name or item.item_id, item.item_id
+            vectors, name = vector[None], name or item.item_id
             if question.crop:
-                photo = read_photo(_photo_path(snapshot, item.image_id))
-                vectors = snapshot.one_query(self._encoded(snapshot, [photo], question.crop))
+                vectors = snapshot.encode([_part_of_catalog_photo(snapshot, item, question.crop)])
         (matches,) = best_answers(
             snapshot,
             refinement.moved(snapshot.one_query(vectors)),
@@ -119,7 +118,7 @@ class SearchService:
             colour=colour_weight(question.colour),
             product_by=question.product_by,
             holding=[holding],
-            asked_with=[asked_with],
+            asked_with=[item.item_id if item else None],
             hidden=refinement.hidden,
             hide_duplicates=question.hide_duplicates,
             close_only=question.close_only,
@@ -129,6 +128,7 @@ class SearchService:
             matches=matches,
             version=snapshot.loaded.version.id,
             seconds=time.perf_counter() - begun,
+            asked_with=item,
         )
 
     def product(self, reference: str | int) -> tuple[CatalogItem, ...]:
@@ -187,6 +187,18 @@ class SearchService:
             if count == 1:
                 raise
             raise BadImage(error.code, f"photo {place} of {count}: {error.reason}") from None
+
+
+def _part_of_catalog_photo(snapshot: Snapshot, item: CatalogItem, crop: Crop) -> Prepared:
+    """A part of a photo of the catalog, ready to be encoded: decoded here, since it is the owner's."""
+    embedder = snapshot.loaded.embedder
+    data = read_photo(_photo_path(snapshot, item.image_id))
+    decode = partial(_decode_own, data)
+    return embedder.prepare(decoded_part(decode, embedder.decode_size, crop))
+
+
+def _decode_own(data: bytes, fit: int | None) -> Image.Image:
+    return decode_photo(data, fit=fit).image
 
 
 def _check_question(photos: int, question: Question) -> None:

@@ -20,6 +20,10 @@ Scalar: TypeAlias = str | int | float | bool | None
 Value = TypeVar("Value", bound=Scalar)
 
 
+MOST_EXACT = 2**53
+"""Integers beyond it are rounded by whoever reads JSON's numbers as floating point, as browsers do."""
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -232,6 +236,8 @@ def _fields(item: CatalogItem) -> dict[str, Any]:
 
 def _scalar(value: object) -> Scalar:
     """A table's value as JSON can carry it: dates, decimals and lists as text, what is not a number as nothing."""
+    if isinstance(value, int) and not -MOST_EXACT <= value <= MOST_EXACT:
+        return str(value)
     if value is None or isinstance(value, str | int | float | bool):
         return _finite(value)
     return str(value)

@@ -15,8 +15,7 @@ import gradio as gr
 from gradio.events import api
 from pydantic import ValidationError
 
-from catalog.errors import LookalikeError, UsageError
-from search.results import SearchResult
+from catalog.errors import BadImage, LookalikeError, UsageError
 from search.service import MOST_PHOTOS, SearchService
 from ui.answers import answer, product
 from ui.error_handlers import what_is_wrong
@@ -25,7 +24,10 @@ from ui.problems import describe
 from ui.questions import Asked
 from ui.uploads import MAX_PHOTO_BYTES, Uploads
 
-SCRIPTS = ("util", "question", "page", "crop", "lookup", "query", "product", "results", "refine")
+SCRIPTS = (
+    *("util", "question", "page", "crop", "camera", "lookup", "query"),
+    *("product", "csv", "results", "refine", "status"),
+)
 """static/*.js in the order in which the page needs them."""
 PAGE_COLOURS = {"body_background_fill": "#faf9f7", "body_background_fill_dark": "#151514"}
 """The page's ground before page.css is there, light and dark: the same as --ground in it."""
@@ -116,19 +118,31 @@ def _answered(service: SearchService, uploads: Uploads, sent: Update) -> Update:
     Raises:
         LookalikeError: it cannot be answered.
     """
-    paths = sent.get("uploads")
-    if not isinstance(paths, list) or len(paths) > MOST_PHOTOS:
-        raise UsageError(f"a question carries at most {MOST_PHOTOS} photos: leave some out")
+    sent_paths = sent.get("uploads")
+    paths = (
+        sent_paths[: MOST_PHOTOS + 1] if isinstance(sent_paths, list) else []
+    )  # one too many is refused by the search
     try:
         asked = Asked.model_validate(sent.get("question"))
     except ValidationError as error:
         raise UsageError(what_is_wrong([{**one, "loc": ("question", *one["loc"])} for one in error.errors()])) from None
     name = str(sent.get("name") or "")[:200]
-    result: SearchResult = service.search([uploads.read(path) for path in paths], asked.question(), name=name)
-    own = None if asked.product is None else product(service.product(asked.product)[0]).model_dump()
+    photos = [_read(uploads, path, place, len(paths)) for place, path in enumerate(paths, start=1)]
+    result = service.search(photos, asked.question(), name=name)
+    own = None if result.asked_with is None else product(result.asked_with).model_dump()
     steers = {reference: product(service.product(reference)[0]) for reference in (*asked.liked, *asked.disliked)}
     named = {reference: {"title": item.title, "media": item.media} for reference, item in steers.items()}
     return {"answer": answer(result).model_dump(), "product": own, "named": named}
+
+
+def _read(uploads: Uploads, path: object, place: int, count: int) -> bytes:
+    """The bytes of one of several uploads; an error says which it is."""
+    try:
+        return uploads.read(path)
+    except BadImage as error:
+        if count == 1 or error.code == "expired":
+            raise
+        raise BadImage(error.code, f"photo {place} of {count}: {error.reason}") from None
 
 
 def page_theme() -> gr.themes.Base:

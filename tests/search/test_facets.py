@@ -43,6 +43,23 @@ def test_facets_are_what_the_columns_hold() -> None:
     )
 
 
+def test_what_cannot_be_chosen_by_is_no_facet() -> None:
+    odd = pa.table(
+        {
+            "opens": pa.array([datetime.time(8, 30)], pa.time32("s")),
+            "lasts": pa.array([datetime.timedelta(hours=1)], pa.duration("s")),
+            "sizes": pa.array([[{"w": 1}]], pa.list_(pa.struct({"w": pa.int64()}))),
+            "rows": pa.array([[["a"]]], pa.list_(pa.list_(pa.string()))),
+            "made": pa.array([datetime.datetime(2026, 1, 2, 15)], pa.timestamp("us", "UTC")),
+            "story": ["word " * 50],
+        }
+    )
+    facets = facets_of(odd, odd.column_names, np.arange(1))
+    assert [(facet.column, facet.kind) for facet in facets] == [("made", "dates"), ("story", "text")]
+    long = pa.table({"story": ["word " * 50] * 9})
+    assert facets_of(long, ["story"], np.arange(9))[0].kind == "text"
+
+
 def test_a_product_counts_once_by_the_row_that_stands_for_it() -> None:
     (facet,) = facets_of(TABLE, ["category"], np.array([0, 1, 4, 5]))
     assert facet.choices == (Choice(value="cup", products=2), Choice(value="mug", products=2))

@@ -152,7 +152,7 @@ def test_a_product_is_found_by_title_or_id_and_searched_with(
     assert titles(page) == expected(shop_service, asked) and "Product 10" not in titles(page)
     again = page.locator("#masthead .lookup input")
     again.fill("id/7 é")
-    expect(page.get_by_role("option")).to_have_text("Product 7striped · 7.50")
+    expect(page.get_by_role("option")).to_have_text("Product 7striped · 7.50 · 2026-03-08")
     again.fill("no such thing")
     expect(page.get_by_text("No product is called that")).to_be_visible()
     again.press("Escape")
@@ -325,6 +325,68 @@ def test_back_and_forward_go_through_the_questions(visit: Visit, shop_url: str) 
     page.reload()
     answered(page)
     assert titles(page) == of_photo  # the tab remembers the photo
+
+
+def test_controls_follow_back_and_forward_and_changes_in_a_row_are_all_made(visit: Visit, shop_url: str) -> None:
+    page = visit(f"{shop_url}/?all=1&product={shop_id(2)}")
+    answered(page)
+    page.get_by_label("What counts").fill("0.6")  # waits a moment before it asks …
+    page.get_by_label("title contains").fill("product 1")  # … as this does …
+    page.get_by_label("pointed").check()  # … and this asks at once, with both
+    expect(page).to_have_url(re.compile("colour=0.6"))
+    answered(page)
+    assert sorted(numbers(page)) == [10, 14, 18] and "filters=" in page.url
+    page.get_by_label("title contains").fill("product 18")
+    expect(page.locator(".card")).to_have_count(1)
+    page.get_by_label("title contains").focus()
+    page.evaluate("history.back()")  # as the browser's button does it: the focus stays
+    expect(page.locator(".card")).to_have_count(3)
+    assert page.get_by_label("title contains").input_value() == "product 1"
+    page.evaluate("history.back()")
+    expect(page.locator(".card")).to_have_count(12)
+    assert page.get_by_label("What counts").input_value() == "0.1"
+    assert not page.get_by_label("pointed").is_checked()
+
+
+def test_a_box_that_was_not_searched_with_goes_away(visit: Visit, shop_url: str) -> None:
+    page = visit(f"{shop_url}/?all=1&product={shop_id(2)}")
+    answered(page)
+    page.get_by_role("button", name="Crop").click()
+    expect(page.locator(".crop .box")).to_be_visible()
+    page.get_by_role("button", name="Crop").click()
+    expect(page.locator(".crop .box")).to_be_hidden()
+    page.get_by_role("button", name="Crop").click()
+    page.locator("#masthead .lookup input").fill("product 4")
+    page.locator("#masthead .lookup input").press("Enter")
+    expect(page.locator("#query .name")).to_have_text("Product 4")
+    expect(page.locator(".crop .box")).to_be_hidden()
+    assert "crop" not in page.url
+
+
+def test_what_is_no_close_match_can_be_hidden_again(visit: Visit, shop_url: str) -> None:
+    page = visit(f"{shop_url}/?all=1&product={shop_id(2)}")
+    answered(page)
+    expect(page.locator(".note")).to_contain_text("of them are no close match.")
+    page.get_by_role("button", name="Hide them").click()
+    expect(page.get_by_role("button", name="Show them anyway")).to_be_visible()
+
+
+def test_office_text_pasted_into_a_field_is_text(visit: Visit, shop_url: str) -> None:
+    """Beside the text of a cell, spreadsheets put a picture of it on the clipboard."""
+    page = visit(shop_url)
+    page.locator("#query .lookup input").focus()
+    taken = page.evaluate(
+        """() => {
+          const carried = new DataTransfer();
+          carried.items.add("mug", "text/plain");
+          carried.items.add(new File([new Uint8Array(9)], "cell.png", { type: "image/png" }));
+          const paste = new ClipboardEvent("paste", { clipboardData: carried, bubbles: true, cancelable: true });
+          document.activeElement.dispatchEvent(paste);
+          return paste.defaultPrevented;
+        }"""
+    )
+    assert not taken
+    expect(page.locator("html")).to_have_attribute("data-view", "invite")
 
 
 def test_the_searches_of_the_session_are_kept_as_pictures(visit: Visit, shop_url: str) -> None:

@@ -26,6 +26,7 @@ lookalike.crop = (canvas, layer, chosen) => {
   layer.append(shade, box);
 
   let edges = null; // {left, top, right, bottom}, parts of the photo; null: no box
+  let searched = null; // the box that is searched with
   let open = false;
   let drag = null;
   const chosenSoon = debounce(tell, 350);
@@ -116,6 +117,8 @@ lookalike.crop = (canvas, layer, chosen) => {
   function close() {
     open = false;
     drag = null;
+    chosenSoon.cancel();
+    edges = searched;
     place();
   }
 
@@ -136,9 +139,9 @@ lookalike.crop = (canvas, layer, chosen) => {
 
     /** Show the box that is searched with, or none. */
     show(crop) {
-      if (drag) return;
-      if (crop) edges = { left: crop[0], top: crop[1], right: crop[2], bottom: crop[3] };
-      else if (!open) edges = null;
+      searched = crop && { left: crop[0], top: crop[1], right: crop[2], bottom: crop[3] };
+      if (drag || chosenSoon.waits()) return;
+      if (searched || !open) edges = searched;
       place();
     },
   };

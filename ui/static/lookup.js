@@ -28,17 +28,23 @@ lookalike.lookup = (place) => {
       offer([], false);
       return;
     }
-    const products = await fetch(`api/products?limit=8&q=${encodeURIComponent(text)}`)
-      .then((reply) => (reply.ok ? reply.json() : { products: [] }))
-      .catch(() => ({ products: [] }));
-    if (request === newest) offer(products.products, true);
+    const reply = await fetch(`api/products?limit=8&q=${encodeURIComponent(text)}`)
+      .then((answer) => (answer.ok ? answer.json() : null))
+      .catch(() => null);
+    if (request !== newest || document.activeElement !== field) return;
+    offer(reply?.products ?? [], true, reply ? "No product is called that" : "Products cannot be looked up just now");
   }
 
-  function offer(products, open) {
+  function offer(products, open, otherwise = "") {
     found = products;
     active = products.length ? 0 : -1;
     list.replaceChildren(...products.map(option));
-    if (open && !products.length) list.append(create("li", "none", "No product is called that"));
+    if (open && !products.length) {
+      const none = create("li", "none", otherwise);
+      none.setAttribute("role", "option");
+      none.setAttribute("aria-disabled", "true");
+      list.append(none);
+    }
     list.hidden = !open;
     field.setAttribute("aria-expanded", String(open));
     mark();
@@ -51,10 +57,8 @@ lookalike.lookup = (place) => {
     const words = create("span", "words");
     words.append(create("span", "main", title(item).main), create("span", "facts", facts(item) || item.item_id));
     row.append(picture(item.media, "48px"), words);
-    row.addEventListener("pointerdown", (event) => {
-      event.preventDefault(); // the field keeps the focus until the product is taken
-      choose(item);
-    });
+    row.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus until the click
+    row.addEventListener("click", () => choose(item));
     return row;
   }
 
@@ -72,13 +76,21 @@ lookalike.lookup = (place) => {
     lookalike.searchProduct(item.item_id);
   }
 
-  field.addEventListener("input", debounce(look, 150));
-  field.addEventListener("blur", () => offer([], false));
-  field.addEventListener("keydown", (event) => {
+  const lookSoon = debounce(look, 150);
+  field.addEventListener("input", lookSoon);
+  field.addEventListener("blur", () => {
+    lookSoon.cancel();
+    offer([], false);
+  });
+  field.addEventListener("keydown", async (event) => {
     if (event.key === "Escape") offer([], false);
-    if (event.key === "Enter" && found[active]) {
+    if (event.key === "Enter") {
       event.preventDefault();
-      choose(found[active]);
+      if (lookSoon.waits()) {
+        lookSoon.cancel(); // typed and sent in one go, as a scanner does
+        await look();
+      }
+      if (found[active]) choose(found[active]);
     }
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && found.length) {

@@ -4,7 +4,7 @@
 "use strict";
 
 (() => {
-  const { debounce, sentence, calm } = lookalike.util;
+  const { debounce, sentence, calm, title } = lookalike.util;
   const { empty, next, asks, toServer, toAddress, fromAddress } = lookalike.question;
 
   const LOOK_AGAIN_MS = 4_000; // after so long without an answer, ask whether the server is there at all
@@ -18,6 +18,8 @@
   let patience = 0;
   let product = null; // what the newest answer says of the product that was asked with
   let version = null;
+  let waiting = []; // changes that are asked for once the visitor has stopped typing or moving
+  const askForWaiting = debounce(() => ask({}), 250);
 
   root.dataset.view = "invite";
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -39,7 +41,7 @@
     root.dataset.ready = "";
     const asked = fromAddress(location.search);
     const kept = history.state?.question;
-    if (kept && asks(kept) && parts.query.knows(kept.photos)) restore(kept);
+    if (kept && asks(kept)) restore(kept);
     else if (asks(asked)) restore(asked);
     else {
       question = asked;
@@ -47,47 +49,59 @@
     }
   }
 
-  /** Ask something else. `changes` are fields of the question; `keep` leaves the products before in place, dimmed. */
-  function ask(changes, { keep = true, replace = false } = {}) {
-    const asked = { ...question, ...changes };
-    if (!keep) asked.k = 12;
-    if (!asks(asked)) {
-      question = asked;
-      parts.refine.show(question);
-      remember(replace);
-      if (root.dataset.view === "asked") invite();
-      return;
-    }
-    question = asked;
-    remember(replace);
-    send(keep);
+  /**
+   * Ask something else. `changes` are fields of the question, or make them from it; `keep` leaves the products before in
+   * place, dimmed. Changes that wait are made first.
+   */
+  function ask(changes, { keep = true } = {}) {
+    for (const change of [...waiting, changes]) question = { ...question, ...(typeof change === "function" ? change(question) : change) };
+    forgetWaiting();
+    if (!keep) question.k = 12;
+    remember();
+    if (asks(question)) send(keep);
+    else if (root.dataset.view === "asked") invite();
+    else parts.refine.show(question);
+  }
+
+  function askSoon(change) {
+    waiting.push(change);
+    askForWaiting();
+  }
+
+  function forgetWaiting() {
+    waiting = [];
+    askForWaiting.cancel();
   }
 
   /** A question of before, from the browser's history or the address. */
   function restore(asked) {
-    question = { ...asked, photos: parts.query.knows(asked.photos) ? asked.photos : [] };
-    if (asks(question)) send(false);
-    else invite(asked.photos.length ? "The photo of this address is no longer here: choose it again." : "");
+    forgetWaiting();
+    const lost = !parts.query.knows(asked.photos);
+    question = lost ? { ...asked, photos: [], crop: null } : asked;
+    if (asks(question)) send(false, true);
+    else invite(lost ? "The photo of this address is no longer here: choose it again." : "");
   }
 
-  function remember(replace) {
+  function remember() {
     const address = toAddress(question);
     const state = { question };
     const asIs = address === location.pathname + location.search && question.photos.join() === (history.state?.question?.photos ?? []).join();
-    if (replace || asIs) history.replaceState(state, "", address);
+    if (asIs) history.replaceState(state, "", address);
     else history.pushState(state, "", address);
   }
 
-  async function send(keep) {
+  /** Send the question. `force`: controls show it even where the visitor is at one of them. */
+  async function send(keep, force = false) {
     const request = (newest += 1);
     root.dataset.view = "asked";
     root.dataset.busy = "";
     product = keep ? product : null;
+    if (!keep) parts.query.closeCrop();
     parts.query.show(question, product);
-    parts.refine.show(question);
+    parts.refine.show(question, force);
     parts.results.wait(keep);
     if (!keep) scrollTo({ top: 0, behavior: calm() ? "auto" : "smooth" });
-    keepPatience(request, Date.now() + PATIENCE_MS);
+    clearTimeout(patience);
     let uploads;
     try {
       uploads = await parts.query.uploads(question.photos);
@@ -95,7 +109,9 @@
       if (request === newest) invite("The photo could not be sent. Look whether the server is running, then try again.");
       return;
     }
-    if (request === newest) parts.query.send({ request, uploads, name: parts.query.name(question.photos), question: toServer(question) });
+    if (request !== newest) return;
+    parts.query.send({ request, uploads, name: parts.query.name(question.photos), question: toServer(question) });
+    keepPatience(request, Date.now() + PATIENCE_MS);
   }
 
   function keepPatience(request, until) {
@@ -128,7 +144,7 @@
     parts.results.draw(value.answer, question, product);
     sawVersion(value.answer.version);
     if (question.photos.length) parts.refine.note(question, parts.query.name(question.photos), parts.query.picture(question.photos));
-    else if (product) parts.refine.note(question, lookalike.util.title(product).main, `${product.media}&w=160`);
+    else if (product) parts.refine.note(question, title(product).main, `${product.media}&w=160`);
   }
 
   function trouble({ status, code, detail }) {
@@ -137,13 +153,15 @@
       return;
     }
     const photoIsToBlame = status === 422 && code !== "usage" && code !== "expired" && question.photos.length;
-    if (photoIsToBlame) invite(sentence(detail), `“${parts.query.name(question.photos)}” cannot be used.`);
+    const blamed = question.photos.length > 1 ? "One of the photos cannot be used." : `“${parts.query.name(question.photos)}” cannot be used.`;
+    if (photoIsToBlame) invite(sentence(detail), blamed);
     else if (code === "expired") invite(sentence(detail));
     else parts.results.fail(sentence(detail), () => send(true));
   }
 
   /** Back to the start, saying what went wrong if anything did; answers on their way are dropped. */
   function invite(problem = "", cause = "") {
+    forgetWaiting();
     newest += 1;
     settle();
     product = null;
@@ -154,9 +172,10 @@
     parts.results.clear();
   }
 
-  function begin() {
-    invite();
-    history.pushState({ question }, "", toAddress(question));
+  /** The start again, by the visitor's own wish or because of a file. */
+  function begin(problem = "", cause = "") {
+    invite(problem, cause);
+    remember();
   }
 
   function unanswered() {
@@ -191,9 +210,8 @@
     unanswered,
     sawVersion,
     asked: () => question,
-    askSoon: debounce((changes) => ask(changes, { replace: false }), 250),
+    askSoon,
     searchPhotos: (photos) => ask({ ...next(question), photos }, { keep: false }),
     searchProduct: (id) => ask({ ...next(question), product: id }, { keep: false }),
-    refused: (problem, cause) => invite(problem, cause),
   });
 })();

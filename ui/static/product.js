@@ -2,11 +2,17 @@
 "use strict";
 
 lookalike.product = (dialog) => {
-  const { create, button, iconButton, picture, title, amount, isLink } = lookalike.util;
+  const { create, button, iconButton, picture, title, cell, isLink } = lookalike.util;
   let opened = null;
 
+  let pressedBeside = false;
+  const isBeside = (event) => {
+    const { left, right, top, bottom } = dialog.getBoundingClientRect();
+    return event.target === dialog && (event.clientX < left || event.clientX > right || event.clientY < top || event.clientY > bottom);
+  };
+  dialog.addEventListener("pointerdown", (event) => (pressedBeside = isBeside(event)));
   dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close(); // beside it
+    if (pressedBeside && isBeside(event)) dialog.close();
   });
   dialog.addEventListener("close", () => (opened = null));
 
@@ -62,13 +68,13 @@ lookalike.product = (dialog) => {
     const table = create("dl", "columns");
     const own = Object.entries(match.columns).filter(([name, value]) => name !== "title" && value !== null && value !== "");
     for (const [name, value] of [["id", match.item_id], ...own]) {
-      const cell = create("dd");
+      const held = create("dd");
       if (isLink(value)) {
         const link = create("a", "", value);
         Object.assign(link, { href: value, target: "_blank", rel: "noopener noreferrer" });
-        cell.append(link);
-      } else cell.textContent = amount(value);
-      table.append(create("dt", "", name), cell);
+        held.append(link);
+      } else held.textContent = cell(name, value);
+      table.append(create("dt", "", name), held);
     }
     return table;
   }

@@ -3,7 +3,7 @@
 "use strict";
 
 lookalike.query = (element, props, upload, trigger) => {
-  const { create, button, iconButton, picture, debounce, title, facts, megabytes } = lookalike.util;
+  const { create, iconButton, title, facts, megabytes } = lookalike.util;
   const MOST_PHOTOS = 16;
   const KEPT = "lookalike-photos"; // in the browser's memory for this tab, so that a reload still knows the photos
   const MOST_KEPT = 24;
@@ -13,10 +13,11 @@ lookalike.query = (element, props, upload, trigger) => {
   const input = find("input");
   const canvas = find(".canvas");
   const shown = find(".shown");
-  const photos = new Map(); // number → {name, url, path, file}; the file is missing after a reload
+  const photos = new Map(); // id → {name, url, path, file, preview}; the file is missing after a reload
   let replacing = true; // whether chosen photos begin a new search or are added to this one
   for (const [number, photo] of kept()) photos.set(number, photo);
-  let next = Math.max(0, ...photos.keys()) + 1;
+  const session = Date.now().toString(36); // ids are told apart from those before a reload
+  let taken = 0;
 
   const crop = lookalike.crop(canvas, find(".crop"), (box) => lookalike.ask({ crop: box, k: 12 }));
 
@@ -29,9 +30,9 @@ lookalike.query = (element, props, upload, trigger) => {
   }
 
   /** Remember a sent photo with a small picture of it. */
-  async function keep() {
+  function keep() {
     const list = [];
-    for (const [number, { name, path, preview }] of [...photos].slice(-MOST_KEPT)) if (path) list.push([number, { name, path, preview, url: preview }]);
+    for (const [number, { name, path, preview }] of [...photos].slice(-MOST_KEPT)) if (path && preview) list.push([number, { name, path, preview, url: preview }]);
     try {
       sessionStorage.setItem(KEPT, JSON.stringify(list));
     } catch {
@@ -46,6 +47,7 @@ lookalike.query = (element, props, upload, trigger) => {
     small.width = Math.max(1, Math.round(bitmap.width * scale));
     small.height = Math.max(1, Math.round(bitmap.height * scale));
     small.getContext("2d").drawImage(bitmap, 0, 0, small.width, small.height);
+    bitmap.close();
     return small.toDataURL("image/webp", 0.8);
   }
 
@@ -54,15 +56,20 @@ lookalike.query = (element, props, upload, trigger) => {
     if (!given.length) return;
     const large = given.find((file) => file.size > props.max_bytes);
     if (large) {
-      lookalike.refused(`It has ${megabytes(large.size)}; a photo may have at most ${megabytes(props.max_bytes)}.`, `“${large.name}” cannot be used.`);
+      lookalike.begin(`It has ${megabytes(large.size)}; a photo may have at most ${megabytes(props.max_bytes)}.`, `“${large.name}” cannot be used.`);
+      return;
+    }
+    const before = replacing ? [] : lookalike.asked().photos;
+    if (before.length + given.length > MOST_PHOTOS) {
+      lookalike.begin(`They are ${before.length + given.length}; at most ${MOST_PHOTOS} photos of one thing can be asked with.`, "Too many photos.");
       return;
     }
     const numbers = given.map((file) => {
-      photos.set(next, { name: file.name, url: URL.createObjectURL(file), path: null, file });
-      return next++;
+      const number = `${session}-${(taken += 1)}`;
+      photos.set(number, { name: file.name, url: URL.createObjectURL(file), path: null, file });
+      return number;
     });
-    const before = replacing ? [] : lookalike.asked().photos;
-    lookalike.searchPhotos([...before, ...numbers].slice(0, MOST_PHOTOS));
+    lookalike.searchPhotos([...before, ...numbers]);
   }
 
   function choose(fresh) {
@@ -114,7 +121,8 @@ lookalike.query = (element, props, upload, trigger) => {
     find(".facts").textContent = first ? (many > 1 ? "" : first.name) : product ? facts(product) || place : "";
     const source = first ? first.url : product ? `${product.media}&w=960` : "";
     canvas.hidden = liked;
-    if (source && shown.getAttribute("src") !== source) {
+    if (!source) shown.removeAttribute("src");
+    else if (shown.getAttribute("src") !== source) {
       canvas.classList.remove("missing");
       shown.src = source;
     }
@@ -124,6 +132,7 @@ lookalike.query = (element, props, upload, trigger) => {
     find(".whole").hidden = !question.crop;
     find(".add").hidden = !first || many >= MOST_PHOTOS;
     crop.show(croppable ? question.crop : null);
+    if (!croppable) crop.close();
     find(".photos").hidden = many < 2;
     find(".photos").replaceChildren(...(many < 2 ? [] : question.photos.map((number) => chip(number, question.photos))));
   }
@@ -134,10 +143,11 @@ lookalike.query = (element, props, upload, trigger) => {
     const image = create("img");
     image.src = photos.get(number).url;
     image.alt = photos.get(number).name;
-    item.append(
-      image,
-      iconButton("remove", "cross", `Leave out ${photos.get(number).name}`, () => lookalike.ask({ photos: all.filter((each) => each !== number), k: 12 })),
-    );
+    const leaveOut = () => {
+      lookalike.ask({ photos: all.filter((each) => each !== number), k: 12 });
+      find(".add").focus();
+    };
+    item.append(image, iconButton("remove", "cross", `Leave out ${photos.get(number).name}`, leaveOut));
     return item;
   }
 
@@ -151,6 +161,7 @@ lookalike.query = (element, props, upload, trigger) => {
       find(".problem span").textContent = problem;
       find(".problem").hidden = !problem;
     },
+    closeCrop: () => crop.close(),
     knows: (numbers) => numbers.every((number) => photos.has(number)),
     name: (numbers) => photos.get(numbers[0])?.name ?? "",
     picture: (numbers) => photos.get(numbers[0])?.preview ?? photos.get(numbers[0])?.url,
@@ -198,51 +209,11 @@ lookalike.query = (element, props, upload, trigger) => {
       if (carriesFile(event)) taken(usable(event.dataTransfer.files));
     });
     addEventListener("paste", (event) => {
-      if (event.clipboardData?.files.length) {
+      const words = event.target.closest?.("input, textarea") && event.clipboardData?.types.includes("text/plain"); // office programs add a picture
+      if (event.clipboardData?.files.length && !words) {
         event.preventDefault();
         taken(usable(event.clipboardData.files));
       }
     });
   }
-};
-
-/** Photos from a camera: a dialog with its picture where the browser has one to give, else the phone's own camera app. */
-lookalike.camera = (dialog, opener, taken) => {
-  const { create } = lookalike.util;
-  const video = dialog.querySelector("video");
-  const problem = dialog.querySelector(".problem");
-  if (!navigator.mediaDevices?.getUserMedia) {
-    if (!matchMedia("(pointer: coarse)").matches) return;
-    const input = create("input");
-    Object.assign(input, { type: "file", accept: "image/*", capture: "environment" });
-    input.addEventListener("change", () => taken(input.files[0]));
-    opener.addEventListener("click", () => input.click());
-    opener.hidden = false;
-    return;
-  }
-  opener.hidden = false;
-  opener.addEventListener("click", async () => {
-    problem.hidden = true;
-    dialog.showModal();
-    try {
-      video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-    } catch {
-      problem.textContent = "No camera can be used: allow it in the browser, or choose a file.";
-      problem.hidden = false;
-    }
-  });
-  dialog.querySelector(".take").addEventListener("click", () => {
-    if (!video.videoWidth) return;
-    const still = create("canvas");
-    still.width = video.videoWidth;
-    still.height = video.videoHeight;
-    still.getContext("2d").drawImage(video, 0, 0);
-    still.toBlob((blob) => taken(new File([blob], "camera.jpg", { type: "image/jpeg" })), "image/jpeg", 0.92);
-    dialog.close();
-  });
-  dialog.querySelector(".shut").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => {
-    for (const track of video.srcObject?.getTracks() ?? []) track.stop();
-    video.srcObject = null;
-  });
 };

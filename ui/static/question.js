@@ -24,8 +24,18 @@ lookalike.question = (() => {
     if (kind === "entries") return values.map((each) => `${JSON.stringify(each)} in ${column}`).join(" or ");
     if (kind === "text") return `${JSON.stringify(text)} in ${column}`;
     if (kind === "truth") return `${column} == ${value ? "True" : "False"}`;
-    const bound = kind === "dates" ? JSON.stringify : String;
-    return [least !== null && `${column} >= ${bound(least)}`, most !== null && `${column} <= ${bound(most)}`].filter(Boolean).join(" and ");
+    const from = kind === "dates" ? JSON.stringify : number;
+    const to = kind === "dates" ? `< ${JSON.stringify(nextDay(most))}` : `<= ${number(most)}`; // the whole of that day
+    return [least !== null && `${column} >= ${from(least)}`, most !== null && `${column} ${to}`].filter(Boolean).join(" and ");
+  }
+
+  /** A number as Python reads it: one of many digits as a floating-point number, which it is. */
+  const number = (value) => (Number.isInteger(value) && !Number.isSafeInteger(value) ? value.toExponential() : String(value));
+
+  function nextDay(day) {
+    const date = new Date(`${day}T00:00:00Z`);
+    date.setUTCDate(date.getUTCDate() + 1);
+    return date.toISOString().slice(0, 10);
   }
 
   /** The fields of ui/questions.py. */
@@ -89,7 +99,9 @@ lookalike.question = (() => {
 
   function isFilter(filter) {
     const texts = (values) => Array.isArray(values) && values.length > 0 && values.every((each) => typeof each === "string");
-    const bound = (type) => (value) => value === null || typeof value === type;
+    const some = (...bounds) => bounds.some((bound) => bound !== null);
+    const isNumber = (value) => value === null || Number.isFinite(value);
+    const isDay = (value) => value === null || (/^[1-9]\d{3}-\d\d-\d\d$/.test(value) && !Number.isNaN(Date.parse(value)));
     switch (filter?.kind) {
       case "choices":
       case "entries":
@@ -99,13 +111,13 @@ lookalike.question = (() => {
       case "truth":
         return typeof filter.value === "boolean";
       case "numbers":
-        return [filter.least, filter.most].every(bound("number")) && (filter.least ?? filter.most) !== null;
+        return [filter.least, filter.most].every(isNumber) && some(filter.least, filter.most);
       case "dates":
-        return [filter.least, filter.most].every(bound("string")) && (filter.least ?? filter.most) !== null;
+        return [filter.least, filter.most].every(isDay) && some(filter.least, filter.most);
       default:
         return false;
     }
   }
 
-  return { empty, next, asks, condition, toServer, toAddress, fromAddress };
+  return { empty, next, asks, isFilter, toServer, toAddress, fromAddress };
 })();

@@ -13,10 +13,14 @@ lookalike.refine = (element) => {
   const colour = find("#colour");
   const hide = find("#hide");
   const controls = new Map(); // column → how to show a filter in its control
+  const { isFilter } = lookalike.question;
   const earlier = []; // {question, picture, words}, the newest first
   let question = null;
 
-  colour.addEventListener("input", () => lookalike.askSoon({ colour: Number(colour.value) }));
+  colour.addEventListener("input", () => {
+    const weight = Number(colour.value);
+    lookalike.askSoon({ colour: weight });
+  });
   hide.addEventListener("change", () => lookalike.ask({ hide: hide.checked }));
   find(".clear").addEventListener("click", () => {
     lookalike.ask({ filters: {} });
@@ -30,13 +34,13 @@ lookalike.refine = (element) => {
       .catch(() => ({ facets: [] }));
     controls.clear();
     find(".facets").replaceChildren(...found.facets.map(group));
-    if (question) showFilters();
+    if (question) showFilters(true);
   }
 
+  /** Filter by a column, or no longer where that would be no filter; `soon`: when the visitor has stopped typing. */
   function set(column, filter, soon = false) {
-    const { [column]: _, ...others } = (lookalike.asked() ?? question).filters;
-    const filters = filter ? { ...others, [column]: filter } : others;
-    (soon ? lookalike.askSoon : lookalike.ask)({ filters, k: 12 });
+    const change = ({ filters: { [column]: _, ...others } }) => ({ filters: isFilter(filter) ? { ...others, [column]: filter } : others, k: 12 });
+    (soon ? lookalike.askSoon : lookalike.ask)(change);
   }
 
   function group(facet, place) {
@@ -44,7 +48,12 @@ lookalike.refine = (element) => {
     box.open = place < OPEN_AT_FIRST;
     const head = create("summary", "", facet.column);
     const make = { choices, entries: choices, truth, numbers: bounds, dates: bounds, text };
-    box.append(head, make[facet.kind](facet));
+    const control = make[facet.kind](facet);
+    const named = create("div");
+    named.setAttribute("role", "group");
+    named.setAttribute("aria-label", facet.column);
+    named.append(control);
+    box.append(head, named);
     return box;
   }
 
@@ -59,7 +68,7 @@ lookalike.refine = (element) => {
       tick.type = "checkbox";
       tick.addEventListener("change", () => {
         const values = [...boxes].filter(([, each]) => each.checked).map(([each]) => each);
-        set(column, values.length ? { kind, values } : null);
+        set(column, { kind, values });
       });
       boxes.set(value, tick);
       label.append(tick, create("span", "value", value === "" ? "(empty)" : value), create("span", "count", products.toLocaleString()));
@@ -93,7 +102,7 @@ lookalike.refine = (element) => {
       const label = create("label");
       const tick = create("input");
       Object.assign(tick, { type: "radio", name: `filter ${column}` });
-      tick.addEventListener("change", () => set(column, value === null ? null : { kind: "truth", value }));
+      tick.addEventListener("change", () => set(column, { kind: "truth", value }));
       const products = all.find((choice) => choice.value === value)?.products;
       label.append(tick, create("span", "value", words));
       if (products !== undefined) label.append(create("span", "count", products.toLocaleString()));
@@ -114,15 +123,14 @@ lookalike.refine = (element) => {
       Object.assign(field, dates ? { type: "date", min: shown(least), max: shown(most) } : { type: "number", step: "any", placeholder: String(bound) });
       field.addEventListener("input", () => {
         const value = (each) => (each.value === "" ? null : dates ? each.value : Number(each.value));
-        const filter = { kind, least: value(from), most: value(to) };
-        set(column, filter.least === null && filter.most === null ? null : filter, true);
+        set(column, { kind, least: value(from), most: value(to) }, true);
       });
       label.append(create("span", "", words), field);
       row.append(label);
       return field;
     });
-    controls.set(column, (filter) => {
-      for (const [field, value] of [[from, filter?.least], [to, filter?.most]]) if (document.activeElement !== field) field.value = value ?? "";
+    controls.set(column, (filter, force) => {
+      for (const [field, value] of [[from, filter?.least], [to, filter?.most]]) if (force || document.activeElement !== field) field.value = value ?? "";
     });
     return row;
   }
@@ -133,16 +141,16 @@ lookalike.refine = (element) => {
     field.type = "search";
     field.placeholder = "contains";
     field.setAttribute("aria-label", `${column} contains`);
-    field.addEventListener("input", () => set(column, field.value.trim() ? { kind: "text", text: field.value.trim() } : null, true));
+    field.addEventListener("input", () => set(column, { kind: "text", text: field.value.trim() }, true));
     label.append(field);
-    controls.set(column, (filter) => {
-      if (document.activeElement !== field) field.value = filter?.text ?? "";
+    controls.set(column, (filter, force) => {
+      if (force || document.activeElement !== field) field.value = filter?.text ?? "";
     });
     return label;
   }
 
-  function showFilters() {
-    for (const [column, control] of controls) control(question.filters[column]);
+  function showFilters(force) {
+    for (const [column, control] of controls) control(question.filters[column], force);
     const active = Object.keys(question.filters).length;
     find(".clear").hidden = !active;
     find(".clear").textContent = `Clear ${count(active, "filter")}`;
@@ -155,7 +163,11 @@ lookalike.refine = (element) => {
         const row = create("li", field);
         const name = one.title ?? one.id;
         if (one.media) row.append(picture(one.media, "40px"));
-        row.append(create("span", "words", `${words} ${name}`), iconButton("remove", "cross", `No longer: ${words} ${name}`, () => lookalike.steer(field, { item_id: one.id })));
+        const takeBack = () => {
+          lookalike.steer(field, { item_id: one.id });
+          (find(".steers .remove") ?? colour).focus();
+        };
+        row.append(create("span", "words", `${words} ${name}`), iconButton("remove", "cross", `No longer: ${words} ${name}`, takeBack));
         return row;
       }),
     );
@@ -192,29 +204,14 @@ lookalike.refine = (element) => {
       question = asked;
       note(words, image);
     },
-    show(asked) {
+    show(asked, force = false) {
       question = asked;
       panel.hidden = false;
-      if (document.activeElement !== colour) colour.value = asked.colour;
+      if (force || document.activeElement !== colour) colour.value = asked.colour;
       colour.setAttribute("aria-valuetext", `${Math.round(100 * asked.colour)} percent colour`);
       hide.checked = asked.hide;
-      showFilters();
+      showFilters(force);
       showSteers();
     },
   });
-};
-
-/** The line at the foot of the page, and the link for whoever runs it. */
-lookalike.status = (element, props, watch) => {
-  const { count } = lookalike.util;
-  const line = element.querySelector("p");
-  function draw() {
-    const value = props.value;
-    if (!value) return;
-    lookalike.sawVersion(value.version);
-    line.textContent = `${count(value.products, "product")} · version ${value.version}`;
-    document.querySelector(".to-admin").hidden = !value.admin;
-  }
-  watch("value", draw);
-  draw();
 };

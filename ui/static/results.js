@@ -25,8 +25,7 @@ lookalike.results = (element, props, watch) => {
   });
   find(".export").addEventListener("click", () => lookalike.csv.save(ticked.size ? [...ticked.values()] : shown()));
   find(".copy").addEventListener("click", async () => {
-    await navigator.clipboard.writeText([...ticked.keys()].join("\n"));
-    find(".copy").textContent = "Copied";
+    find(".copy").textContent = (await copied([...ticked.keys()].join("\n"))) ? "Copied" : "Not allowed here";
     setTimeout(tools, 1500);
   });
   find(".untick").addEventListener("click", () => {
@@ -36,6 +35,23 @@ lookalike.results = (element, props, watch) => {
     heading.focus({ preventScroll: true });
   });
   showMore.addEventListener("click", () => lookalike.ask({ k: STEPS.find((step) => step > question.k) }));
+
+  /** Whether a text is on the clipboard now; a page that did not come over https may have to do it the old way. */
+  async function copied(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      const area = create("textarea", "unseen");
+      area.value = text;
+      element.append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      find(".copy").focus();
+      return done;
+    }
+  }
 
   const shown = () => (question.all ? matches : matches.filter((match) => match.verdict !== NO_MATCH));
 
@@ -71,8 +87,10 @@ lookalike.results = (element, props, watch) => {
     const left = matches.length - list.length;
     heading.textContent = describe(list.length, product);
     advise(list.length, left);
-    note.hidden = !(left && list.length);
-    note.replaceChildren(`${count(left, "more product")} ${left === 1 ? "is" : "are"} no close match. `, anyway());
+    const far = matches.filter((match) => match.verdict === NO_MATCH).length;
+    note.hidden = !(far && list.length);
+    if (question.all) note.replaceChildren(`${far} of them ${far === 1 ? "is" : "are"} no close match. `, button("quiet", "Hide them", () => lookalike.ask({ all: false })));
+    else note.replaceChildren(`${count(left, "more product")} ${left === 1 ? "is" : "are"} no close match. `, anyway());
     const first = more ? grid.querySelectorAll(".card").length : 0;
     const shape = commonShape(list);
     grid.style.setProperty("--shape", shape);
@@ -80,7 +98,11 @@ lookalike.results = (element, props, watch) => {
     grid.replaceChildren(...cards);
     if (first && cards[first]) cards[first].querySelector(".open").focus({ preventScroll: true });
     showMore.hidden = matches.length < question.k || !STEPS.some((step) => step > question.k) || left > 0;
-    for (const id of [...ticked.keys()]) if (!list.some((match) => match.item_id === id)) ticked.delete(id);
+    for (const id of [...ticked.keys()]) {
+      const match = list.find((each) => each.item_id === id);
+      if (match) ticked.set(id, match);
+      else ticked.delete(id);
+    }
     tools();
     if (refocus && (document.activeElement === document.body || document.activeElement === null)) heading.focus({ preventScroll: true });
     refocus = false;
@@ -193,30 +215,3 @@ lookalike.results = (element, props, watch) => {
   });
   watch("value", () => lookalike.answered(props.value));
 };
-
-/** What is shown, as a table for other programs. */
-lookalike.csv = (() => {
-  /** A cell. A text that a spreadsheet would run as a formula gets an apostrophe before it. */
-  function cell(value) {
-    if (value === null || value === undefined) return "";
-    if (typeof value !== "string") return String(value);
-    const inert = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-    return /[",\n\r]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
-  }
-
-  function text(matches) {
-    const own = [...new Set(matches.flatMap((match) => Object.keys(match.columns)))];
-    const rows = matches.map((match) => [match.rank, match.item_id, match.similarity, match.verdict, match.path, ...own.map((name) => match.columns[name])]);
-    return [["rank", "item_id", "similarity", "verdict", "path", ...own], ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
-  }
-
-  function save(matches) {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob(["\ufeff", text(matches)], { type: "text/csv" })); // the mark tells Excel: UTF-8
-    link.download = "lookalike.csv";
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  }
-
-  return { text, save };
-})();

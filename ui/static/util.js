@@ -5,13 +5,11 @@ window.lookalike = {};
 
 lookalike.util = (() => {
   const WIDTHS = [160, 320, 640, 960]; // as ui/media.py makes them
+  const MOST_FACTS = 3; // columns on a card
   const ICONS = {
     plus: "M12 5v14M5 12h14",
     minus: "M5 12h14",
     cross: "M6 6l12 12M18 6 6 18",
-    camera: "M4 8h3l2-3h6l2 3h3v11H4zM12 17a4 4 0 1 0 0-8 4 4 0 0 0 0 8z",
-    crop: "M6 2v16h16M2 6h16v16",
-    arrow: "M5 12h14M13 6l6 6-6 6",
   };
 
   function create(tag, name = "", text = "") {
@@ -62,12 +60,21 @@ lookalike.util = (() => {
     return frame;
   }
 
+  /** An action that waits until nothing has asked for it for a while. */
   function debounce(action, wait) {
     let timer = 0;
-    return (...given) => {
+    const cancel = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => action(...given), wait);
+      timer = 0;
     };
+    const soon = (...given) => {
+      cancel();
+      timer = setTimeout(() => {
+        timer = 0;
+        action(...given);
+      }, wait);
+    };
+    return Object.assign(soon, { cancel, waits: () => timer !== 0 });
   }
 
   /** What to call a product: its title, else its photo's file, with the folder that lies in. */
@@ -77,18 +84,20 @@ lookalike.util = (() => {
     return { main: parts.pop(), place: parts.join(" / "), isFile: true };
   }
 
-  /** The columns that say most in little space: category and price, else the first of the catalog's own that are short. */
+  /** The columns that say most in little space: category, price, then the first of the catalog's own that are short. */
   function facts(item) {
-    const { category, price } = item.columns;
-    const own = Object.entries(item.columns).filter(([name, value]) => name !== "title" && !isLink(value) && String(value ?? "").length <= 40);
-    const shown = category !== undefined || price !== undefined ? [category, amount(price)] : own.slice(0, 2).map(([, value]) => amount(value));
-    return shown.filter((fact) => fact !== null && fact !== undefined && fact !== "").join(" · ");
+    const { title: _, category, price, ...others } = item.columns;
+    const own = Object.entries({ category, price, ...others }).filter(([, value]) => isShort(value));
+    return own.slice(0, MOST_FACTS).map(([name, value]) => cell(name, value)).join(" · ");
   }
 
-  function amount(value) {
-    if (typeof value !== "number") return typeof value === "boolean" ? (value ? "yes" : "no") : value;
-    const places = Number.isInteger(value) ? 0 : 2;
-    return value.toLocaleString(undefined, { minimumFractionDigits: places, maximumFractionDigits: Math.max(places, 2) });
+  const isShort = (value) => (typeof value === "number" || (typeof value === "string" && value !== "" && !isLink(value))) && String(value).length <= 40;
+
+  /** A cell as people read it: a price with its hundredths, everything else as it is. */
+  function cell(name, value) {
+    if (typeof value === "boolean") return value ? "yes" : "no";
+    if (name !== "price" || typeof value !== "number") return String(value);
+    return value.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   }
 
   const isLink = (value) => typeof value === "string" && /^https?:\/\//i.test(value);
@@ -97,5 +106,5 @@ lookalike.util = (() => {
   const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
   const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-  return { create, button, iconButton, drawing, picture, debounce, title, facts, amount, isLink, count, megabytes, sentence, calm };
+  return { create, button, iconButton, picture, debounce, title, facts, cell, isLink, count, megabytes, sentence, calm };
 })();
