@@ -36,7 +36,7 @@ COLOURLESS = ("--colour", "same-design")
 K = 10
 SELF_QUERIES = 500
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""Commands run as on anyone's machine, where Python keeps what it has compiled: else each begins with a second of that."""
+"""Commands run as on anyone's machine, where Python keeps what it compiled; else each begins with a second of that."""
 
 
 def lookalike(*arguments: str | Path) -> float:

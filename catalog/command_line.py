@@ -7,6 +7,7 @@ imported only when it runs, so that `--help` is quick.
 from __future__ import annotations
 
 import contextlib
+import gc
 import errno
 import importlib
 import io
@@ -53,6 +54,10 @@ class Command:
 
 Commands = Mapping[str, Command]
 
+GARBAGE_THRESHOLDS = (50_000, 20, 20)
+"""When Python looks for garbage in cycles: by default after 700 new objects, a fifth of the time that a large catalog's
+scan takes, whose hundreds of thousands of small objects are in none."""
+
 
 def main(commands: Commands, program: str, arguments: Sequence[str]) -> int:
     """Run one of the commands; returns the exit code.
@@ -62,6 +67,7 @@ def main(commands: Commands, program: str, arguments: Sequence[str]) -> int:
         arguments: what they typed after it. Where there is only one command, its name may be left out.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a log shows each line when it is said
     try:
