@@ -31,10 +31,10 @@ MOST_SECONDS, MOST_PART = 5.0, 0.03
 """The bars: of a sync where nothing has changed, and of one in a hundred as a part of a full build."""
 
 
-def change_some(pictures: Path) -> int:
+def change_some(pictures: Path, seed: int) -> int:
     """Overwrite, delete and add pictures; returns how many."""
     files = sorted(pictures.rglob("*.png"))
-    chosen = np.random.default_rng(0).choice(len(files), round(PART * len(files)), replace=False)
+    chosen = np.random.default_rng(seed).choice(len(files), round(PART * len(files)), replace=False)
     half, quarter = len(chosen) // 2, len(chosen) // 4
     for place in chosen[:half]:
         ImageOps.invert(Image.open(files[place])).save(files[place])
@@ -62,17 +62,20 @@ def main() -> None:
         shutil.rmtree(store / "embeddings", ignore_errors=True)
         full += lookalike("index", "--store", store, "--force")
         unchanged = [lookalike("sync", "--store", store) for _ in range(ROUNDS)]
-        changed = change_some(pictures)
-        some = lookalike("sync", "--store", store)
+        changed, some = 0, []
+        for seed in range(ROUNDS):
+            changed = change_some(pictures, seed)
+            some.append(lookalike("sync", "--store", store))
+        part = statistics.median(some) / full
         figures = {
             "photos": 70_000,
             "full_build_seconds": round(full, 1),
             "unchanged_seconds": [round(seconds, 2) for seconds in unchanged],
             "unchanged_bar_met": statistics.median(unchanged) <= MOST_SECONDS,
             "changed": changed,
-            "changed_seconds": round(some, 2),
-            "changed_part_of_full": round(some / full, 4),
-            "changed_bar_met": some <= MOST_PART * full,
+            "changed_seconds": [round(seconds, 2) for seconds in some],
+            "changed_part_of_full": round(part, 4),
+            "changed_bar_met": part <= MOST_PART,
         }
     print(figures)
     print(write_record("sync", figures))

@@ -7,8 +7,8 @@ imported only when it runs, so that `--help` is quick.
 from __future__ import annotations
 
 import contextlib
-import gc
 import errno
+import gc
 import importlib
 import io
 import itertools
