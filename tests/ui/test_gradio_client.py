@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +19,13 @@ from gradio_client.exceptions import AppError
 
 
 @pytest.fixture(scope="module")
-def client(url: str) -> Client:
-    """A client of the common store's server."""
-    return Client(url, verbose=False)
+def client(store: Path) -> Iterator[Client]:
+    """A client of a server in a process of its own: Gradio knows one folder of uploads per process."""
+    line = [sys.executable, "-m", "ui", "serve", "--store", str(store), "--port", "0", "--device", "cpu"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield Client(server.stdout.readline().split()[1], verbose=False)  # Open <address> (…
+        server.terminate()
 
 
 def test_a_photo_is_searched_with(client: Client, photo: bytes, service: SearchService, tmp_path: Path) -> None:
