@@ -33,7 +33,7 @@ from index.approximate import TUNED_FOR
 from index.config import IndexChoice
 from index.faiss_index import FlatIndex
 from index.ivf_index import least_nprobe
-from index.ivf_pq_index import rank
+from index.ivf_pq_index import query_transform, rank
 from index.kinds import choose_kind, files_of, read_index
 from index.promise import TIE
 from index.promised_index import build_promised_index
@@ -108,14 +108,13 @@ def bare_search(folder: Path, built: dict[str, Any], blocks: Blocks, queries: Fl
         lists = faiss.SearchParametersIVF(nprobe=nprobe)
         return lambda queries: index.search(queries, K, params=lists)
     candidates = max(parameters["candidates"], 2 * TUNED_FOR)
-    turn = faiss.vector_to_array(faiss.downcast_VectorTransform(index.chain.at(0)).A).reshape(-1, index.d)
-    turn = np.ascontiguousarray((turn / (turn**2).sum(axis=1, keepdims=True)).T)
+    transform = query_transform(index)
     nlist = faiss.extract_index_ivf(index).nlist
     lists = faiss.SearchParametersIVF(nprobe=max(parameters["nprobe"], least_nprobe(candidates, count, nlist)))
     whole = faiss.read_index(str(folder / VECTORS_FILE), faiss.IO_FLAG_MMAP_IFC)
 
     def search(queries: Floats) -> Any:
-        _, found = faiss.downcast_index(index.index).search(queries @ turn, candidates, params=lists)
+        _, found = faiss.downcast_index(index.index).search(transform.apply(queries), candidates, params=lists)
         return rank(whole, queries, found, K)
 
     return search

@@ -66,11 +66,15 @@ class ApproximateIndex(ABC):
     """
 
     kind: str
-    device = "cpu"
 
     def __init__(self, index: faiss.Index, settings: Settings) -> None:
         self._index = index
         self.settings = settings
+
+    @property
+    def device(self) -> str:
+        """Where it searches: "gpu" or "cpu"."""
+        return "cpu"
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

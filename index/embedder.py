@@ -20,7 +20,7 @@ from catalog import stopping
 from catalog.errors import VersionError
 from catalog.parallel import default_workers
 from index import colour
-from index.faiss_index import gpu_count
+from index.gpu_mirror import gpu_count
 from index.vectors import Blocks, Floats, unit_norm
 from training.config import Device
 from training.preprocess import decode_size, preprocess

@@ -5,21 +5,17 @@ The CPU index is the truth and what is written to disk; a GPU holds a mirror of 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import faiss
 import numpy as np
 
-from catalog.errors import DeviceError
 from index.faiss_files import read_faiss, write_faiss
+from index.gpu_mirror import MOST_NEIGHBORS, mirror_of
 from index.search_index import neighbors, no_neighbors
 from index.vectors import Floats, Mask, Neighbors
 from training.config import Device
-
-GPU_MOST_NEIGHBORS = 2048
-"""FAISS's limit on k on a GPU; a search for more is done on the CPU."""
 
 
 class FlatIndex:
@@ -32,8 +28,7 @@ class FlatIndex:
 
     def __init__(self, index: faiss.IndexFlatIP, device: Device = "auto") -> None:
         self._index = index
-        self._mirror = _mirror(index, device)
-        self._mirror_lock = threading.Lock()  # a GPU index is not safe to search from two threads
+        self._mirror = mirror_of(index, device)
 
     @classmethod
     def build(cls, vectors: Floats, device: Device = "auto") -> FlatIndex:
@@ -79,9 +74,8 @@ class FlatIndex:
         if allowed is not None:
             chosen = faiss.SearchParameters(sel=faiss.IDSelectorArray(np.flatnonzero(allowed)))
             similarities, positions = self._index.search(queries, k, params=chosen)
-        elif self._mirror is not None and k <= GPU_MOST_NEIGHBORS:
-            with self._mirror_lock:
-                similarities, positions = self._mirror.search(queries, k)
+        elif self._mirror is not None and k <= MOST_NEIGHBORS:
+            similarities, positions = self._mirror.search(queries, k)
         else:
             similarities, positions = self._index.search(queries, k)
         return neighbors(similarities, positions)
@@ -102,21 +96,3 @@ class FlatIndex:
             VersionError: it cannot be read, or is of another kind.
         """
         return cls(read_faiss(path, faiss.IndexFlat, "exact", mapped=mapped), device)
-
-
-def gpu_count() -> int:
-    """GPUs that FAISS can use."""
-    return int(faiss.get_num_gpus()) if hasattr(faiss, "get_num_gpus") else 0
-
-
-def _mirror(index: faiss.IndexFlatIP, device: Device) -> faiss.Index | None:
-    """A copy on the first GPU, where one is there and wanted.
-
-    Raises:
-        DeviceError: "gpu" was asked for and there is none.
-    """
-    if device == "gpu" and gpu_count() == 0:
-        raise DeviceError("--device gpu needs a GPU that FAISS can use; none was found: use --device cpu or auto")
-    if device == "cpu" or gpu_count() == 0:
-        return None
-    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)

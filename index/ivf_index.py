@@ -15,8 +15,10 @@ import numpy as np
 from index.approximate import TUNED_FOR, ApproximateIndex, Found, Ladder
 from index.coarse import list_count, slices, train_centres
 from index.faiss_files import read_faiss
+from index.gpu_mirror import MOST_NEIGHBORS, MOST_PROBED, mirror_of
 from index.settings import Parameters, Settings, everywhere
 from index.vectors import Floats, Mask
+from training.config import Device
 
 START = everywhere({"nprobe": 8})
 PROBED_PER_ANSWER = 4
@@ -33,8 +35,9 @@ class IVFIndex(ApproximateIndex):
 
     kind = "ivf"
 
-    def __init__(self, index: faiss.IndexIVFFlat, settings: Settings = START) -> None:
+    def __init__(self, index: faiss.IndexIVFFlat, settings: Settings = START, device: Device = "cpu") -> None:
         super().__init__(index, settings)
+        self._mirror = mirror_of(index, device)
         if self._index.direct_map.type == faiss.DirectMap.NoMap:
             self._index.make_direct_map()
 
@@ -51,6 +54,11 @@ class IVFIndex(ApproximateIndex):
         return cls(index)
 
     @property
+    def device(self) -> str:
+        """Where it searches, but for filtered searches: "gpu" or "cpu"."""
+        return "cpu" if self._mirror is None else "gpu"
+
+    @property
     def lists(self) -> int:
         """How many lists there are."""
         return int(self._index.nlist)
@@ -65,16 +73,18 @@ class IVFIndex(ApproximateIndex):
         return (Ladder(swept="nprobe", most=self.lists),)
 
     @classmethod
-    def read(cls, path: Path, settings: Settings) -> IVFIndex:
-        """The index in a file.
+    def read(cls, path: Path, settings: Settings, device: Device = "cpu") -> IVFIndex:
+        """The index in a file; a GPU holds a copy of it where there is one.
 
         Raises:
             VersionError: it cannot be read, or is of another kind.
         """
-        return cls(read_faiss(path, faiss.IndexIVFFlat, "ivf"), settings)
+        return cls(read_faiss(path, faiss.IndexIVFFlat, "ivf"), settings, device)
 
     def _look(self, queries: Floats, k: int, parameters: Parameters) -> Found:
         nprobe = max(parameters["nprobe"], least_nprobe(k, len(self), self.lists))
+        if self._mirror is not None and k <= MOST_NEIGHBORS and nprobe <= MOST_PROBED:
+            return self._mirror.search(queries, k, nprobe)
         found: Found = self._index.search(queries, k, params=faiss.SearchParametersIVF(nprobe=nprobe))
         return found
 

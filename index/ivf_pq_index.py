@@ -56,9 +56,7 @@ class IVFPQIndex(ApproximateIndex):
         self.exact = exact
         self._codes = faiss.downcast_index(index.index)
         self._lists = int(self._codes.nlist)
-        turn = faiss.downcast_VectorTransform(index.chain.at(0))
-        rows = faiss.vector_to_array(turn.A).reshape(turn.d_out, turn.d_in)
-        self._query_transform = np.ascontiguousarray((rows / (rows**2).sum(axis=1, keepdims=True)).T)
+        self._query_transform = query_transform(index)
 
     @classmethod
     def build(cls, vectors: Floats, widths: Sequence[int] = ()) -> IVFPQIndex:
@@ -137,12 +135,30 @@ class IVFPQIndex(ApproximateIndex):
         return similarities, positions
 
     def _rank(self, queries: Floats, k: int, candidates: int, lists: faiss.SearchParametersIVF) -> Found:
-        _, positions = self._codes.search(queries @ self._query_transform, candidates, params=lists)
+        _, positions = self._codes.search(self._query_transform.apply(queries), candidates, params=lists)
         return rank(self.exact.master, queries, positions, k)
 
 
 def _candidates(k: int, parameters: Parameters) -> int:
     return max(parameters["candidates"], 2 * max(k, TUNED_FOR))
+
+
+def query_transform(index: faiss.IndexPreTransform) -> faiss.LinearTransform:
+    """What a query passes before codes: the rotation of the vectors, its rows scaled the other way.
+
+    By FAISS, not NumPy, whose threads would spin for a while on the cores that FAISS needs next.
+    """
+    rotation = faiss.downcast_VectorTransform(index.chain.at(0))
+    rows = faiss.vector_to_array(rotation.A).reshape(rotation.d_out, rotation.d_in)
+    return _linear(rows / (rows**2).sum(axis=1, keepdims=True))
+
+
+def _linear(rows: Floats) -> faiss.LinearTransform:
+    """The transform by a matrix, float32 (d, D)."""
+    transform = faiss.LinearTransform(rows.shape[1], rows.shape[0], False)
+    faiss.copy_array_to_vector(np.ascontiguousarray(rows, np.float32).ravel(), transform.A)
+    transform.is_trained = True
+    return transform
 
 
 def rank(vectors: faiss.IndexFlat, queries: Floats, candidates: Ids, k: int) -> Found:
@@ -189,7 +205,4 @@ def _block_rotation(vectors: Floats, widths: Sequence[int]) -> faiss.LinearTrans
         turned[:, start : start + width] = np.sqrt(weight) * mixed @ kept
         rows.append(turned)
         start += width
-    turn = faiss.LinearTransform(vectors.shape[1], sum(map(len, rows)), False)
-    faiss.copy_array_to_vector(np.concatenate(rows).ravel(), turn.A)
-    turn.is_trained = True
-    return turn
+    return _linear(np.concatenate(rows))

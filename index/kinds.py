@@ -55,7 +55,7 @@ def files_of(index: SearchIndex) -> dict[str, SearchIndex]:
 
 
 def read_index(folder: Path, kind: str, settings: Settings | None, device: Device) -> SearchIndex:
-    """The index in a version's folder; kinds other than exact are searched on the CPU, whatever the device.
+    """The index in a version's folder; exact and ivf are searched on a GPU where there is one, the others on the CPU.
 
     Args:
         kind, settings: as version.json says; an exact index has no settings.
@@ -68,7 +68,7 @@ def read_index(folder: Path, kind: str, settings: Settings | None, device: Devic
     if settings is None:
         return FlatIndex.read(file, device)
     if kind == "ivf":
-        return IVFIndex.read(file, settings)
+        return IVFIndex.read(file, settings, device)
     if kind == "hnsw":
         return HNSWIndex.read(file, settings)
     return IVFPQIndex.read(file, folder / VECTORS_FILE, settings)

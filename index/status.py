@@ -9,7 +9,7 @@ from catalog.manifest import Manifest
 from catalog.quarantine import read_quarantine
 from catalog.store import Store
 from index.config import PruneConfig, RollbackConfig, StoreConfig
-from index.faiss_index import gpu_count
+from index.gpu_mirror import gpu_count
 from index.loading import load_version
 from index.versions import IndexVersion, current_id, point_to, prune, read_version, rollback_target, version_folders
 from training.runs import all_runs

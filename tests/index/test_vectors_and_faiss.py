@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import DeviceError, VersionError
-from index.faiss_index import FlatIndex, gpu_count
+from index.faiss_index import FlatIndex
+from index.gpu_mirror import gpu_count
 from index.vectors import Embeddings, Floats, Neighbors, unit_norm
 
 
@@ -117,11 +118,3 @@ def test_other_kinds_of_file_are_refused(tmp_path: Path) -> None:
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(DeviceError, match="--device gpu needs a GPU"):
         FlatIndex.build(random_vectors(0, 2, 4, 2), "gpu")
-
-
-@pytest.mark.skipif(gpu_count() == 0, reason="needs a GPU that FAISS can use")
-def test_the_gpu_mirror_answers_like_the_cpu() -> None:
-    vectors, queries = random_vectors(0, 5000, 64, 5000), random_vectors(1, 50, 64, 50)
-    on_gpu, on_cpu = FlatIndex.build(vectors, "gpu"), FlatIndex.build(vectors, "cpu")
-    assert on_gpu.device == "gpu"
-    assert np.allclose(on_gpu.search(queries, 10).similarities, on_cpu.search(queries, 10).similarities, atol=1e-4)

@@ -108,7 +108,7 @@ def test_wrong_words_and_a_missing_gpu(store: Path, tmp_path: Path) -> None:
         assert found == code, line
         assert one_line(line), line
         assert told in line
-    from index.faiss_index import gpu_count
+    from index.gpu_mirror import gpu_count
 
     if not gpu_count():
         for name in ("train", "index", "status", "serve"):
