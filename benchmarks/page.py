@@ -66,7 +66,7 @@ def weight(browser: Browser, url: str) -> dict[str, int]:
     context = browser.new_context()
     page = context.new_page()
     responses: list[Response] = []
-    page.on("response", responses.append)
+    page.on("response", lambda response: responses.append(response))
     page.goto(url)
     page.locator("html[data-ready]").wait_for()
     page.wait_for_load_state("networkidle")
