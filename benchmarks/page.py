@@ -46,7 +46,7 @@ FILE = """(encoded) => {
   window.photo = carried;
 }"""
 UPLOAD = 'document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: window.photo, bubbles: true }))'
-MORE = 'document.querySelector("dialog .primary").click()'
+MORE = 'document.querySelector("dialog.product .primary").click()'
 FILTER = 'document.querySelector(".choices input").click()'
 
 

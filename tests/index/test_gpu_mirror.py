@@ -17,8 +17,10 @@ import pytest
 from index.faiss_index import FlatIndex
 from index.gpu_mirror import MOST_TOGETHER, GPUMirror, gpu_count
 from index.ivf_index import IVFIndex
+from index.search_index import SearchIndex
 from index.settings import everywhere
 from tests.index.test_kinds import clustered
+from training.config import Device
 
 needs_gpu = pytest.mark.skipif(gpu_count() == 0, reason="needs a GPU that FAISS can use")
 
@@ -98,10 +100,12 @@ def test_the_gpu_answers_like_the_cpu(kind: str, tmp_path: Path) -> None:
     with (tmp_path / "index").open("wb") as file:
         built.write(file.write)
     settings = everywhere({"nprobe": 12})
-    if kind == "exact":
-        on_gpu, on_cpu = (FlatIndex.read(tmp_path / "index", device) for device in ("gpu", "cpu"))  # type: ignore[arg-type]
-    else:
-        on_gpu, on_cpu = (IVFIndex.read(tmp_path / "index", settings, device) for device in ("gpu", "cpu"))  # type: ignore[arg-type,assignment]
+
+    def read(device: Device) -> SearchIndex:
+        path = tmp_path / "index"
+        return FlatIndex.read(path, device) if kind == "exact" else IVFIndex.read(path, settings, device)
+
+    on_gpu, on_cpu = read("gpu"), read("cpu")
     assert (on_gpu.device, on_cpu.device) == ("gpu", "cpu")
     for allowed in (None, np.arange(20_000) % 3 == 0):
         for k in (1, 10, 2048, 3000):
