@@ -144,7 +144,7 @@ def test_ctrl_c_leaves_the_store_usable(store: Path, tmp_path: Path, name: str) 
         "train": ("--weights", "none", "--epochs", "50", "--views.size", "32", "--encoder", "mobilenet_v3_small"),
     }
     interrupted = 0
-    for wait in (0.7, 1.5, 3.0):
+    for wait in (0.25, 0.45, 0.7, 1.5, 3.0):  # a scan may take less than a second
         process = subprocess.Popen(
             command(name, *arguments[name], "--store", store),
             stdout=subprocess.DEVNULL,
