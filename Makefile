@@ -32,8 +32,9 @@ check: $(READY)  ## format, lint, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## the main job on real photos, into benchmarks/results (LOOKALIKE_PHOTOS names the photos)
+bench: $(READY)  ## the main job on real photos, and the page, into benchmarks/results (LOOKALIKE_PHOTOS names the photos)
 	$(BIN)/python -m benchmarks.main_job $(ARGS)
+	$(BIN)/python -m benchmarks.page
 
 lock: $(READY)  ## requirements.lock anew, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-header pyproject.toml -o requirements.lock

@@ -88,7 +88,7 @@ def build_page(service: SearchService, *, searches: Gate, uploads: Uploads, admi
     page = gr.Blocks(title="Lookalike", fill_width=True, analytics_enabled=False)
     with page:
         with gr.Column(elem_id="lookalike"):
-            _component("masthead", "lookalike.lookup(element.querySelector('.lookup'))")
+            _component("masthead", "lookalike.lookup(element.querySelector('.lookup'), 'Title or id')")
             with gr.Row(elem_id="stage"):
                 query = _component(
                     "query", "lookalike.query(element, props, upload, trigger)", max_bytes=MAX_PHOTO_BYTES

@@ -1,11 +1,11 @@
 // Look a product up by its title or id: a field whose list offers what the catalog has, as one types.
 "use strict";
 
-lookalike.lookup = (place) => {
+lookalike.lookup = (place, placeholder = "Find a product by title or id") => {
   const { create, picture, debounce, title, facts } = lookalike.util;
   const number = document.querySelectorAll(".lookup input").length;
   const field = create("input");
-  Object.assign(field, { type: "search", placeholder: "Find a product by title or id", autocomplete: "off", spellcheck: false });
+  Object.assign(field, { type: "search", placeholder, autocomplete: "off", spellcheck: false });
   field.setAttribute("aria-label", "Find a product by title or id");
   field.setAttribute("role", "combobox");
   field.setAttribute("aria-expanded", "false");
