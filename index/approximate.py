@@ -111,18 +111,18 @@ class ApproximateIndex(ABC):
             return no_neighbors(len(queries))
         if allowed is not None:
             return neighbors(*self._look_everywhere(queries, k, allowed))
-        similarities, positions = self._look_by_weight(queries, k)
+        similarities, positions = self._by_weight(queries, k, lambda rows, parameters: self._look(rows, k, parameters))
         short = positions[:, -1] < 0
         if short.any():
             similarities[short], positions[short] = self._look_everywhere(queries[short], k, None)
         return neighbors(similarities, positions)
 
-    def _look_by_weight(self, queries: Floats, k: int) -> Found:
-        """Search for each query as far as its own weights ask."""
+    def _by_weight(self, queries: Floats, k: int, look: Callable[[Floats, Parameters], Found]) -> Found:
+        """Search for each query by the parameters of its own weights."""
         groups = list(self.settings.groups(queries))
         if len(groups) == 1:
-            return self._look(queries, k, groups[0][1])
+            return look(queries, groups[0][1])
         similarities, positions = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         for rows, parameters in groups:
-            similarities[rows], positions[rows] = self._look(queries[rows], k, parameters)
+            similarities[rows], positions[rows] = look(queries[rows], parameters)
         return similarities, positions

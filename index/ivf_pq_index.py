@@ -113,11 +113,11 @@ class IVFPQIndex(ApproximateIndex):
         if allowed is None or allowed.sum() * FEW <= len(self):
             exact = self.exact.search(queries, k, allowed)
             return exact.similarities, exact.positions
-        similarities, positions = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-        for rows, parameters in self.settings.groups(queries):
-            found = self._look_at_all_codes(queries[rows], k, allowed, _candidates(k, parameters))
-            similarities[rows], positions[rows] = found
-        return similarities, positions
+
+        def look(rows: Floats, parameters: Parameters) -> Found:
+            return self._look_at_all_codes(rows, k, allowed, _candidates(k, parameters))
+
+        return self._by_weight(queries, k, look)
 
     def _look_at_all_codes(self, queries: Floats, k: int, allowed: Mask, candidates: int) -> Found:
         chosen = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))

@@ -18,6 +18,9 @@ ProductBy = Literal["best", "mean"]
 Box = tuple[float, float, float, float]
 """A part of a photo: left, top, right, bottom, as parts of its width and height from the left and from the top."""
 
+DUPLICATE_SIMILARITY = 0.995
+"""What two copies of one photo have at least, where nothing has been fitted."""
+
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 LEAST_PART = 0.01
 """Of a photo's width and height, which a crop must keep."""
@@ -97,7 +100,7 @@ class RelatedConfig:
     """Two products are as similar as their two most similar photos ("best"), or the means of their photos ("mean")."""
     colour: ColourChoice = DEFAULT_COLOUR
     """How much colours count: 0 … 1, or same-design (not at all) or same-colour (most)."""
-    duplicate_similarity: float = 0.995
+    duplicate_similarity: float = DUPLICATE_SIMILARITY
     """A product this similar is a duplicate and left out, and so is one with a photo of the same bytes."""
     where: str = ""
     """A condition that related products must meet, such as 'stock > 0'."""
@@ -112,5 +115,5 @@ class RelatedConfig:
             0 < self.duplicate_similarity <= 1,
             "--duplicate-similarity must lie above 0 and be at most 1",
             self.duplicate_similarity,
-            "0.995 is the default",
+            f"{DUPLICATE_SIMILARITY} is the default",
         )

@@ -10,12 +10,10 @@ import numpy as np
 from index.batches import batches
 from index.query import vectors_at
 from index.vectors import Floats, Mask
-from search.config import ProductBy
+from search.config import DUPLICATE_SIMILARITY, ProductBy
 from search.results import Match
 from search.snapshot import Snapshot
 
-SAME_PHOTO = 0.995
-"""The least similarity of two copies of one photo where the catalog was too small to fit it."""
 COMPARED_TOGETHER = 256
 """Answers whose photos are compared in one product of matrices."""
 
@@ -89,7 +87,7 @@ def _distinct(snapshot: Snapshot, nearest: Nearest, queries: int, k: int, colour
         colour: weight of the colour block, by which two photos are compared.
     """
     thresholds = snapshot.thresholds(colour)
-    least = thresholds.same_photo if thresholds else SAME_PHOTO
+    least = thresholds.same_photo if thresholds else DUPLICATE_SIMILARITY
     answers: list[tuple[Match, ...]] = [()] * queries
     waiting, wanted = list(range(queries)), k
     while waiting:

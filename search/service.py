@@ -22,7 +22,6 @@ from index.loading import load_current, load_version
 from index.vectors import Floats
 from index.versions import IndexVersion, current_id
 from search.distinct import best_answers
-from search.facets import Facet
 from search.question import Crop, Question, decoded_part
 from search.refinement import Refinement
 from search.results import SearchResult
@@ -147,10 +146,6 @@ class SearchService:
         """
         return self._snapshot.find(text, limit)
 
-    def facets(self) -> tuple[Facet, ...]:
-        """What the catalog in use can be narrowed down by."""
-        return self._snapshot.facets
-
     def photo(self, image_id: int) -> CatalogItem:
         """A photo of the version in use.
 
@@ -193,12 +188,7 @@ def _part_of_catalog_photo(snapshot: Snapshot, item: CatalogItem, crop: Crop) ->
     """A part of a photo of the catalog, ready to be encoded: decoded here, since it is the owner's."""
     embedder = snapshot.loaded.embedder
     data = read_photo(_photo_path(snapshot, item.image_id))
-    decode = partial(_decode_own, data)
-    return embedder.prepare(decoded_part(decode, embedder.decode_size, crop))
-
-
-def _decode_own(data: bytes, fit: int | None) -> Image.Image:
-    return decode_photo(data, fit=fit).image
+    return embedder.prepare(decoded_part(lambda side: decode_photo(data, fit=side).image, embedder.decode_size, crop))
 
 
 def _check_question(photos: int, question: Question) -> None:

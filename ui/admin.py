@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from io import BytesIO
 from typing import Annotated, Any
 
@@ -39,6 +38,7 @@ from ui.answers import Product, product
 from ui.config import ServeConfig
 from ui.gate import Gate
 from ui.problems import ProblemResponse, documented
+from ui.static_files import scripts, static, style
 
 PAGE = "/admin"
 """Where the page is."""
@@ -246,10 +246,8 @@ def routes(service: SearchService, *, decode: DecodePhoto, config: ServeConfig) 
 
 def admin_page() -> str:
     """The page, whole: its style and its code are in it."""
-    style = "\n".join(_static(f"{name}.css") for name in STYLES)
-    code = "\n".join(f"<script>\n{_static(f'{name}.js')}\n</script>" for name in SCRIPTS)
-    page = _static("admin.html").replace("<!-- style -->", f"<style>\n{style}\n</style>")
-    return page.replace("<!-- code -->", code)
+    page = static("admin.html").replace("<!-- style -->", style(STYLES))
+    return page.replace("<!-- code -->", scripts(SCRIPTS))
 
 
 class _AdminRoute(APIRoute):
@@ -306,7 +304,3 @@ def _shown(service: SearchService, reference: str | int | None) -> Product | Non
     except UsageError:
         return None
     return product(next((photo for photo in photos if str(photo.image_id) == str(reference)), photos[0]))
-
-
-def _static(name: str) -> str:
-    return (files("ui") / "static" / name).read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -235,16 +236,7 @@ def group(found: FoundGroup, find: FindPhoto) -> DuplicateGroup:
 
 def _member(found: FoundMember, find: FindPhoto) -> DuplicateMember:
     item = find(found.image_id)
-    return DuplicateMember(
-        image_id=found.image_id,
-        item_id=found.item_id,
-        path=found.path,
-        relation=found.relation,
-        similarity=found.similarity,
-        width=found.width,
-        height=found.height,
-        media=None if item is None else media_address(item),
-    )
+    return DuplicateMember(**asdict(found), media=None if item is None else media_address(item))
 
 
 def compared(found: SideBySide, product: Product | None, find: FindPhoto) -> Compared:

@@ -8,7 +8,6 @@ and `Uploads.read`; nothing here trusts a path from the page.
 from __future__ import annotations
 
 import logging
-from importlib.resources import files
 from typing import Any
 
 import gradio as gr
@@ -22,6 +21,7 @@ from ui.error_handlers import what_is_wrong
 from ui.gate import Gate
 from ui.problems import describe
 from ui.questions import Asked
+from ui.static_files import scripts, static, style
 from ui.uploads import MAX_PHOTO_BYTES, Uploads
 
 SCRIPTS = (
@@ -154,8 +154,7 @@ def page_theme() -> gr.themes.Base:
 
 def page_head() -> str:
     """What page.html's head gets: the style and the code of the page."""
-    code = "\n".join(f"<script>\n{_static(f'{name}.js')}\n</script>" for name in SCRIPTS)
-    return f"<style>\n{_static('page.css')}\n</style>\n{code}"
+    return f"{style(['page'])}\n{scripts(SCRIPTS)}"
 
 
 def _sent(event: gr.EventData) -> Update:
@@ -170,14 +169,10 @@ def _component(name: str, js_on_load: str, value: Update | None = None, **props:
     """
     return gr.HTML(
         value=value,
-        html_template=_static(f"{name}.html"),
+        html_template=static(f"{name}.html"),
         js_on_load=js_on_load,
         elem_id=name,
         padding=False,
         apply_default_css=False,
         **props,
     )
-
-
-def _static(name: str) -> str:
-    return (files("ui") / "static" / name).read_text(encoding="utf-8")

@@ -37,7 +37,7 @@ def test_the_answers_to_many_queries_equal_brute_force(
     same_photo: float | None,
 ) -> None:
     """Products that are asked with or hidden are no answers; of photos at least so similar, the first is."""
-    monkeypatch.setattr(module, "SAME_PHOTO", same_photo)
+    monkeypatch.setattr(module, "DUPLICATE_SIMILARITY", same_photo)
     monkeypatch.setattr(module, "COMPARED_TOGETHER", 4)
     snapshot = catalog.snapshot(loaded)
     names = list(snapshot.product_of)

@@ -313,7 +313,7 @@ def test_searching_on_a_cpu_imports_neither_torch_nor_pandas(variants: Store) ->
         f"s = SearchService.open(Path({str(variants.root)!r}), device='cpu'); s.search((), Question(product=0)); "
         f"photo = {_bytes(variants, '1.png')!r}; "
         "s.search(photo, Question(product_by='mean', liked=('item-1',), disliked=('item-2',))); "
-        f"s.search(photo, Question(where={MANY_KINDS!r}, hide_duplicates=True)); s.facets(); "
+        f"s.search(photo, Question(where={MANY_KINDS!r}, hide_duplicates=True)); s.pin().facets; "
         "s.find('item'); "
         "print([name for name in ('torch', 'pandas', 'gradio') if name in sys.modules])"
     )

@@ -2,7 +2,7 @@
 "use strict";
 
 lookalike.lookup = (place, placeholder = "Find a product by title or id") => {
-  const { create, picture, debounce, title, facts } = lookalike.util;
+  const { create, picture, debounce, title, facts, fetched } = lookalike.util;
   const number = document.querySelectorAll(".lookup input").length;
   const field = create("input");
   Object.assign(field, { type: "search", placeholder, autocomplete: "off", spellcheck: false });
@@ -28,9 +28,7 @@ lookalike.lookup = (place, placeholder = "Find a product by title or id") => {
       offer([], false);
       return;
     }
-    const reply = await fetch(`api/products?limit=8&q=${encodeURIComponent(text)}`)
-      .then((answer) => (answer.ok ? answer.json() : null))
-      .catch(() => null);
+    const reply = await fetched(`api/products?limit=8&q=${encodeURIComponent(text)}`);
     if (request !== newest || document.activeElement !== field) return;
     offer(reply?.products ?? [], true, reply ? "No product is called that" : "Products cannot be looked up just now");
   }

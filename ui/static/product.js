@@ -2,7 +2,7 @@
 "use strict";
 
 lookalike.product = (dialog) => {
-  const { create, button, iconButton, picture, title, cell, isLink } = lookalike.util;
+  const { create, button, iconButton, picture, title, cell, isLink, fetched } = lookalike.util;
   let opened = null;
 
   let pressedBeside = false;
@@ -20,9 +20,7 @@ lookalike.product = (dialog) => {
     opened = match.item_id;
     draw(match, [match]);
     dialog.showModal();
-    const found = await fetch(`api/products/${encodeURIComponent(match.item_id)}`)
-      .then((reply) => (reply.ok ? reply.json() : null))
-      .catch(() => null);
+    const found = await fetched(`api/products/${encodeURIComponent(match.item_id)}`);
     if (found && found.photos.length > 1 && opened === match.item_id) draw(match, found.photos);
   }
 

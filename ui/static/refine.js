@@ -3,7 +3,7 @@
 "use strict";
 
 lookalike.refine = (element) => {
-  const { create, button, iconButton, picture, count } = lookalike.util;
+  const { create, button, iconButton, picture, count, fetched } = lookalike.util;
   const MOST_AT_FIRST = 8; // choices of a column before the rest is asked for
   const OPEN_AT_FIRST = 4; // columns
   const MOST_EARLIER = 12;
@@ -29,11 +29,9 @@ lookalike.refine = (element) => {
 
   /** Read what the catalog can be narrowed down by. */
   async function load() {
-    const found = await fetch("api/facets")
-      .then((reply) => (reply.ok ? reply.json() : { facets: [] }))
-      .catch(() => ({ facets: [] }));
+    const found = await fetched("api/facets");
     controls.clear();
-    find(".facets").replaceChildren(...found.facets.map(group));
+    find(".facets").replaceChildren(...(found?.facets ?? []).map(group));
     if (question) showFilters(true);
   }
 

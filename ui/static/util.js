@@ -104,7 +104,9 @@ lookalike.util = (() => {
   const count = (number, noun) => `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
   const megabytes = (bytes) => `${Math.ceil(bytes / 2 ** 20)} MB`;
   const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+  /** What the API answers to a GET; null where it does not, whatever the reason. */
+  const fetched = (path) => fetch(path).then((reply) => (reply.ok ? reply.json() : null)).catch(() => null);
   const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-  return { create, button, iconButton, picture, debounce, title, facts, cell, isLink, count, megabytes, sentence, calm };
+  return { create, button, iconButton, picture, debounce, title, facts, cell, isLink, count, megabytes, sentence, fetched, calm };
 })();
