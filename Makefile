@@ -5,10 +5,10 @@ PYTHON ?= python3
 READY := $(VENV)/.installed
 UV_VERSION := 0.13.9
 
-.PHONY: help install demo test check bench lock
+.PHONY: help install demo test test-long check bench lock
 
 help:  ## what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY)  ## a virtual environment in .venv, with the exact versions of requirements.lock
 
@@ -25,6 +25,9 @@ demo: $(READY)  ## the main job on a drawn catalog; ARGS=--no-serve ends without
 
 test: $(READY)  ## all tests; ARGS=... goes to pytest
 	$(BIN)/python -m pytest $(ARGS)
+
+test-long: $(READY)  ## the promises of docs/reliability.md at full length (hours), with their figures; ARGS=... goes to pytest
+	$(BIN)/python -m pytest -n0 --long tests/reliability $(ARGS)
 
 check: $(READY)  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

@@ -23,6 +23,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job 
 DrawPhotos = Callable[..., Path]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the long versions of tests/reliability, with their figures")
+
+
 def draw_photo(number: int, side: int = 96) -> Image.Image:
     """A photo that is like no other number's: a coloured shape on a noisy ground."""
     random = np.random.default_rng(number)
