@@ -36,6 +36,11 @@ def _encoder_folder(seed: int, projection_dim: int) -> tuple[Path, str]:
     return folder, sha256
 
 
+def exported_encoder() -> Path:
+    """The folder with an encoder's encoder.safetensors and encoder.onnx; not to be changed."""
+    return _encoder_folder(0, 16)[0]
+
+
 def leave_run(store: Store, name: str, *, seed: int = 0, projection_dim: int = 16) -> None:
     """Leave a finished run in a store; another seed is another encoder."""
     encoder, sha256 = _encoder_folder(seed, projection_dim)
