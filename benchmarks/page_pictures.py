@@ -57,7 +57,7 @@ class Visit:
         self.results()
         self.page.get_by_role("button", name="Crop").click()
         self.page.keyboard.press("ArrowRight")
-        self.page.locator(f"{ANSWERED} .answer h2", has_text="this part").wait_for()
+        self.page.locator(f"{ANSWERED} .answer h1", has_text="this part").wait_for()
 
     def filters(self) -> None:
         """Narrowed down by the catalog's columns, with a product liked and one disliked."""
@@ -143,10 +143,10 @@ def take_walk(browser: Browser, url: str, photo: Path, path: Path) -> None:
     frames.append(settled(page))
     page.get_by_role("button", name="Crop").click()
     page.keyboard.press("ArrowRight")
-    page.locator(f"{ANSWERED} .answer h2", has_text="this part").wait_for()
+    page.locator(f"{ANSWERED} .answer h1", has_text="this part").wait_for()
     frames.append(settled(page))
     page.get_by_role("button", name="Whole photo").click()
-    page.locator(f"{ANSWERED} .answer h2", has_text="your photo").wait_for()
+    page.locator(f"{ANSWERED} .answer h1", has_text="your photo").wait_for()
     page.get_by_label("What counts").fill("0.8")
     page.wait_for_url("**colour=0.8**")
     page.locator(ANSWERED).wait_for()
@@ -154,7 +154,7 @@ def take_walk(browser: Browser, url: str, photo: Path, path: Path) -> None:
     page.locator(".card .open").nth(1).click()
     frames.append(settled(page))
     page.get_by_role("dialog").get_by_role("button", name="More like this").click()
-    page.locator(f"{ANSWERED} .answer h2", has_text="this one").wait_for()
+    page.locator(f"{ANSWERED} .answer h1", has_text="this one").wait_for()
     frames.append(settled(page))
     context.close()
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=2200, loop=0, quality=QUALITY, method=6)

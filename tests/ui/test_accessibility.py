@@ -62,7 +62,7 @@ def test_axe_finds_nothing_grave(visit: Visit, shop_url: str, theme: str, width:
     expect(page.get_by_role("option").first).to_be_visible()
     assert grave(page) == []
     page.get_by_label("title contains").fill("no such title")
-    expect(page.locator(".answer h2")).to_have_text("Nothing found")
+    expect(page.locator(".answer h1")).to_have_text("Nothing found")
     assert grave(page) == []
 
 
@@ -90,7 +90,7 @@ def test_everything_is_reached_and_done_by_keyboard(visit: Visit, shop_url: str)
     page.keyboard.press("Tab")
     expect(page.locator(".corner.left.top")).to_be_focused()
     page.keyboard.press("ArrowDown")
-    expect(page.locator(".answer h2")).to_have_text("12 products like this part")
+    expect(page.locator(".answer h1")).to_have_text("12 products like this part")
     answered(page)
     page.keyboard.press("Escape")
     expect(page.locator(".cut")).to_be_focused()

@@ -33,7 +33,7 @@ def payload(photo: bytes, name: str = "mine.png") -> FilePayload:
 def ask(page: Page, photo: bytes) -> None:
     """Upload a photo and wait for its answer."""
     page.set_input_files("#photo-input", payload(photo))
-    expect(page.locator(".answer h2")).to_have_text("12 products like your photo")
+    expect(page.locator(".answer h1")).to_have_text("12 products like your photo")
 
 
 def titles(page: Page) -> list[str]:
@@ -53,12 +53,12 @@ def test_a_photo_is_answered_and_every_result_is_a_new_question(
     expect(page.locator("#query .name")).to_have_text("Your photo")
     page.locator(".card .open").nth(3).click()
     page.get_by_role("dialog").get_by_role("button", name="More like this").click()
-    expect(page.locator(".answer h2")).to_have_text("12 products like this one")
+    expect(page.locator(".answer h1")).to_have_text("12 products like this one")
     expect(page.locator("#query .name")).to_have_text(first[3])
     second = titles(page)
     assert second != first and first[3] not in second
     page.get_by_role("button", name="mine.png").click()
-    expect(page.locator(".answer h2")).to_have_text("12 products like your photo")
+    expect(page.locator(".answer h1")).to_have_text("12 products like your photo")
     assert titles(page) == first
     page.get_by_role("button", name="New search").click()
     expect(page.locator(".card")).to_have_count(0)
@@ -88,7 +88,7 @@ def test_a_photo_may_be_dropped_or_pasted_anywhere(
         page.evaluate(GIVE_FILE, ["dragover", "mine.png", "image/png", encoded])
         assert page.evaluate("'dragging' in document.documentElement.dataset")
     page.evaluate(GIVE_FILE, [way, "mine.png", "image/png", encoded])
-    expect(page.locator(".answer h2")).to_have_text("12 products like your photo")
+    expect(page.locator(".answer h1")).to_have_text("12 products like your photo")
     assert not page.evaluate("'dragging' in document.documentElement.dataset")
 
 
@@ -192,10 +192,10 @@ def test_works_by_keyboard(visit: Callable[[str], Page], url: str, photo: bytes)
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Choose a photo")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator(".answer h2")).to_have_text("12 products like your photo")
+    expect(page.locator(".answer h1")).to_have_text("12 products like your photo")
     page.locator(".card .open").nth(1).focus()
     page.keyboard.press("Enter")
     page.get_by_role("dialog").get_by_role("button", name="More like this").focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".answer h2")).to_have_text("12 products like this one")
-    expect(page.locator(".answer h2")).to_be_focused()
+    expect(page.locator(".answer h1")).to_have_text("12 products like this one")
+    expect(page.locator(".answer h1")).to_be_focused()

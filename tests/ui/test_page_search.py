@@ -18,9 +18,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from catalog.decode_worker import DecodeWorkers
 from search.question import Question
 from search.service import SearchService
-from tests.ui.conftest import draw_photo
+from tests.ui.conftest import ServerThread, draw_photo
+from ui.server import create_app
+from ui.uploads import Uploads
 
 Visit = Callable[[str], Page]
 
@@ -78,7 +81,7 @@ def test_only_the_part_in_the_box_is_searched(visit: Visit, shop_url: str, shop_
     page.mouse.move(layer["x"] + layer["width"] * 0.5, layer["y"] + layer["height"] - 2, steps=4)
     page.mouse.up()
     expect(page.locator(".card .title").first).to_have_text("Product 9")
-    expect(page.locator(".answer h2")).to_have_text("12 products like this part")
+    expect(page.locator(".answer h1")).to_have_text("12 products like this part")
     for _ in range(5):
         page.keyboard.press("Shift+ArrowRight")
     expect(page.locator(".card .title").first).to_have_text("Product 14")
@@ -88,7 +91,7 @@ def test_only_the_part_in_the_box_is_searched(visit: Visit, shop_url: str, shop_
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(re.compile(rf"crop=0\.(?!{str(round(crop[0], 4))[2:]}\b)"))
     page.get_by_role("button", name="Whole photo").click()
-    expect(page.locator(".answer h2")).to_have_text("12 products like your photo")
+    expect(page.locator(".answer h1")).to_have_text("12 products like your photo")
     answered(page)
     assert titles(page) == whole
 
@@ -170,22 +173,22 @@ def test_filters_are_made_of_the_columns_and_applied_before_the_search(
     page.get_by_label("square").check()
     page.get_by_label("striped").check()
     page.get_by_label("from").first.fill("5")
-    expect(page.locator(".answer h2")).to_have_text(re.compile("^10 products"))
+    expect(page.locator(".answer h1")).to_have_text(re.compile("^10 products"))
     assert all(number % 4 in (1, 3) and number + 0.5 >= 5 for number in numbers(page))
     question = Question(where='category in ("square", "striped") and price >= 5')
     assert titles(page) == expected(shop_service, question, draw_photo(3, kind="PNG"))
     page.locator(".truth label", has_text="Yes").click()
-    expect(page.locator(".answer h2")).to_have_text("Nothing found")
+    expect(page.locator(".answer h1")).to_have_text("Nothing found")
     page.locator(".truth label", has_text="No").click()
     page.locator(".facet", has_text="added").locator("summary").click()
     page.locator(".facet", has_text="added").get_by_label("to").fill("2026-03-12")
-    expect(page.locator(".answer h2")).to_have_text(re.compile("^4 products"))
+    expect(page.locator(".answer h1")).to_have_text(re.compile("^4 products"))
     assert sorted(numbers(page)) == [5, 7, 9, 11]
     page.get_by_label("title contains").fill("PRODUCT 1")
-    expect(page.locator(".answer h2")).to_have_text(re.compile("^1 product "))
+    expect(page.locator(".answer h1")).to_have_text(re.compile("^1 product "))
     assert numbers(page) == [11]
     page.get_by_role("button", name="Clear 5 filters").click()
-    expect(page.locator(".answer h2")).to_have_text("12 products like your photo")
+    expect(page.locator(".answer h1")).to_have_text("12 products like your photo")
     assert page.get_by_label("square").is_checked() is False
 
 
@@ -193,7 +196,7 @@ def test_where_no_product_meets_the_filters_the_page_says_what_to_do(visit: Visi
     page = visit(f"{shop_url}/?all=1")
     ask(page, draw_photo(3, kind="PNG"))
     page.get_by_label("title contains").fill("no such title")
-    expect(page.locator(".answer h2")).to_have_text("Nothing found")
+    expect(page.locator(".answer h1")).to_have_text("Nothing found")
     expect(page.locator(".advice")).to_contain_text("No product meets these filters.")
     page.locator(".advice").get_by_role("button", name="Clear filters").click()
     expect(page.locator(".card")).to_have_count(12)
@@ -309,19 +312,19 @@ def test_back_and_forward_go_through_the_questions(visit: Visit, shop_url: str) 
     ask(page, draw_photo(3, kind="PNG"))
     of_photo = titles(page)
     page.get_by_label("round").check()
-    expect(page.locator(".answer h2")).to_have_text("6 products like your photo")
+    expect(page.locator(".answer h1")).to_have_text("6 products like your photo")
     page.locator(".card .open").first.click()
     page.get_by_role("dialog").get_by_role("button", name="More like this").click()
-    expect(page.locator(".answer h2")).to_have_text("5 products like this one")
+    expect(page.locator(".answer h1")).to_have_text("5 products like this one")
     page.go_back()
-    expect(page.locator(".answer h2")).to_have_text("6 products like your photo")
+    expect(page.locator(".answer h1")).to_have_text("6 products like your photo")
     page.go_back()
-    expect(page.locator(".answer h2")).to_have_text("12 products like your photo")
+    expect(page.locator(".answer h1")).to_have_text("12 products like your photo")
     assert titles(page) == of_photo
     page.go_back()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.go_forward()
-    expect(page.locator(".answer h2")).to_have_text("12 products like your photo")
+    expect(page.locator(".answer h1")).to_have_text("12 products like your photo")
     page.reload()
     answered(page)
     assert titles(page) == of_photo  # the tab remembers the photo
@@ -396,10 +399,49 @@ def test_the_searches_of_the_session_are_kept_as_pictures(visit: Visit, shop_url
     expect(page.locator(".earlier")).to_be_hidden()
     page.set_input_files("#photo-input", {"name": "other.png", "mimeType": "image/png", "buffer": draw_photo(8)})
     expect(page.locator(".earlier li")).to_have_count(1)
+    answered(page)
     page.get_by_role("button", name="mine-0.png").click()
     expect(page.get_by_role("button", name="other.png")).to_be_visible()
     answered(page)
     assert titles(page) == first
+    page.reload()
+    expect(page.get_by_role("button", name="other.png")).to_be_visible()
+    page.get_by_role("button", name="New search").click()
+    expect(page.locator(".earlier li")).to_have_count(2)  # the one that was left is among them
+
+
+def test_moves_of_one_control_in_a_row_are_one_step_back(visit: Visit, shop_url: str) -> None:
+    page = visit(f"{shop_url}/?all=1&product={shop_id(2)}")
+    answered(page)
+    expect(page).to_have_title("12 products like this one · Lookalike")
+    for weight in ("0.3", "0.5", "0.9"):
+        page.get_by_label("What counts").fill(weight)
+        expect(page).to_have_url(re.compile(f"colour={weight}"))
+        answered(page)
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("colour="))
+    assert page.get_by_label("What counts").input_value() == "0.1"
+    page.get_by_role("button", name="New search").click()
+    expect(page).to_have_title("Lookalike")
+
+
+def test_photos_that_the_server_forgot_are_sent_again_each_time(
+    visit: Visit, shop: Path, workers: DecodeWorkers, tmp_path: Path
+) -> None:
+    with Uploads(parent=tmp_path) as uploads:
+        app = create_app(SearchService.open(shop, device="cpu", decode=workers.decode), uploads=uploads)
+        with ServerThread(app) as url:
+            page = visit(f"{url}/?all=1")
+            ask(page, draw_photo(3, kind="PNG"))
+            first = titles(page)
+            for name, found in (("round", 6), ("square", 12)):
+                for sent in uploads.folder.rglob("*.png"):
+                    sent.unlink()
+                page.get_by_label(name).check()
+                expect(page.locator(".card")).to_have_count(found)
+            page.get_by_role("button", name="Clear 1 filter").click()
+            answered(page)
+            assert titles(page) == first
 
 
 def test_what_is_shown_is_exported_as_inert_csv(
@@ -480,7 +522,7 @@ NOISE_PHOTO = NOISE.getvalue()
 def test_no_close_match_is_said_and_what_can_be_done(visit: Visit, shop_url: str, shop_service: SearchService) -> None:
     page = visit(shop_url)
     ask(page, NOISE_PHOTO)
-    expect(page.locator(".answer h2")).to_have_text("No close match")
+    expect(page.locator(".answer h1")).to_have_text("No close match")
     expect(page.locator(".advice li")).to_have_count(3)
     expect(page.locator(".card")).to_have_count(0)
     page.get_by_role("button", name="Show them anyway").click()
@@ -504,7 +546,7 @@ def test_a_question_that_cannot_be_answered_says_why_and_can_be_asked_again(visi
     page = visit(f"{shop_url}/?all=1&product={shop_id(2)}&filters={filters}")
     expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("Where must name columns of the catalog")
     page.locator(".advice").get_by_role("button", name="Clear filters").click()
-    expect(page.locator(".answer h2")).to_have_text("12 products like this one")
+    expect(page.locator(".answer h1")).to_have_text("12 products like this one")
 
 
 def test_the_fields_of_an_address_are_anyones(visit: Visit, shop_url: str) -> None:

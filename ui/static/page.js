@@ -9,6 +9,7 @@
 
   const LOOK_AGAIN_MS = 4_000; // after so long without an answer, ask whether the server is there at all
   const PATIENCE_MS = 60_000;
+  const TITLE = "Lookalike";
   const NO_ANSWER = "The server gave no answer. Look whether it is still running, then try again.";
 
   const root = document.documentElement;
@@ -19,7 +20,8 @@
   let product = null; // what the newest answer says of the product that was asked with
   let version = null;
   let waiting = []; // changes that are asked for once the visitor has stopped typing or moving
-  const askForWaiting = debounce(() => ask({}), 250);
+  let control = null; // the one that all of those come from
+  const askForWaiting = debounce(() => ask({}, { by: control }), 250);
 
   root.dataset.view = "invite";
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -51,19 +53,21 @@
 
   /**
    * Ask something else. `changes` are fields of the question, or make them from it; `keep` leaves the products before in
-   * place, dimmed. Changes that wait are made first.
+   * place, dimmed. Changes that wait are made first. `by`: the control that was moved; its moves in a row are one step of
+   * the browser's history.
    */
-  function ask(changes, { keep = true } = {}) {
+  function ask(changes, { keep = true, by = null } = {}) {
     for (const change of [...waiting, changes]) question = { ...question, ...(typeof change === "function" ? change(question) : change) };
     forgetWaiting();
     if (!keep) question.k = 12;
-    remember();
+    remember(by);
     if (asks(question)) send(keep);
     else if (root.dataset.view === "asked") invite();
     else parts.refine.show(question);
   }
 
-  function askSoon(change) {
+  function askSoon(by, change) {
+    control = waiting.length && control !== by ? null : by;
     waiting.push(change);
     askForWaiting();
   }
@@ -82,11 +86,12 @@
     else invite(lost ? "The photo of this address is no longer here: choose it again." : "");
   }
 
-  function remember() {
+  function remember(by = null) {
     const address = toAddress(question);
-    const state = { question };
-    const asIs = address === location.pathname + location.search && question.photos.join() === (history.state?.question?.photos ?? []).join();
-    if (asIs) history.replaceState(state, "", address);
+    const before = history.state;
+    const state = { question, by };
+    const asIs = address === location.pathname + location.search && question.photos.join() === (before?.question?.photos ?? []).join();
+    if (asIs || (by !== null && by === before?.by)) history.replaceState(state, "", address);
     else history.pushState(state, "", address);
   }
 
@@ -141,9 +146,10 @@
     for (const one of [...question.liked, ...question.disliked]) Object.assign(one, value.named[one.id] ?? {});
     parts.query.show(question, product);
     parts.refine.show(question);
-    parts.results.draw(value.answer, question, product);
+    document.title = `${parts.results.draw(value.answer, question, product)} · ${TITLE}`;
     sawVersion(value.answer.version);
-    if (question.photos.length) parts.refine.note(question, parts.query.name(question.photos), parts.query.picture(question.photos));
+    parts.query.accepted(question.photos);
+    if (question.photos.length) parts.refine.note(question, parts.query.name(question.photos));
     else if (product) parts.refine.note(question, title(product).main, `${product.media}&w=160`);
   }
 
@@ -167,6 +173,7 @@
     product = null;
     question = next(question);
     root.dataset.view = "invite";
+    document.title = TITLE;
     parts.query.invite(problem, cause);
     parts.refine.show(question);
     parts.results.clear();
@@ -210,6 +217,8 @@
     unanswered,
     sawVersion,
     asked: () => question,
+    knows: (photos) => parts.query.knows(photos),
+    pictureOf: (photos) => parts.query.picture(photos),
     askSoon,
     searchPhotos: (photos) => ask({ ...next(question), photos }, { keep: false }),
     searchProduct: (id) => ask({ ...next(question), product: id }, { keep: false }),

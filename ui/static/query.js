@@ -3,7 +3,7 @@
 "use strict";
 
 lookalike.query = (element, props, upload, trigger) => {
-  const { create, iconButton, title, facts, megabytes } = lookalike.util;
+  const { create, iconButton, title, facts, megabytes, kept, keep } = lookalike.util;
   const MOST_PHOTOS = 16;
   const KEPT = "lookalike-photos"; // in the browser's memory for this tab, so that a reload still knows the photos
   const MOST_KEPT = 24;
@@ -15,29 +15,25 @@ lookalike.query = (element, props, upload, trigger) => {
   const shown = find(".shown");
   const photos = new Map(); // id → {name, url, path, file, preview}; the file is missing after a reload
   let replacing = true; // whether chosen photos begin a new search or are added to this one
-  for (const [number, photo] of kept()) photos.set(number, photo);
+  for (const [number, photo] of kept(KEPT)) photos.set(number, photo);
   const session = Date.now().toString(36); // ids are told apart from those before a reload
   let taken = 0;
 
   const crop = lookalike.crop(canvas, find(".crop"), (box) => lookalike.ask({ crop: box, k: 12 }));
 
-  function kept() {
-    try {
-      return JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
-    } catch {
-      return [];
-    }
-  }
-
-  /** Remember a sent photo with a small picture of it. */
-  function keep() {
+  /** Remember the newest photos that were sent, each by a small picture; older ones give their memory back. */
+  function remember() {
     const list = [];
-    for (const [number, { name, path, preview }] of [...photos].slice(-MOST_KEPT)) if (path && preview) list.push([number, { name, path, preview, url: preview }]);
-    try {
-      sessionStorage.setItem(KEPT, JSON.stringify(list));
-    } catch {
-      // no room, or none allowed: then a reload asks for the photo again
+    for (const [place, [number, photo]] of [...photos].reverse().entries()) {
+      const { name, path, preview } = photo;
+      if (!path || !preview) continue;
+      if (place < MOST_KEPT) list.unshift([number, { name, path, preview, url: preview }]);
+      else if (photo.url !== preview) {
+        URL.revokeObjectURL(photo.url);
+        photo.url = preview;
+      }
     }
+    keep(KEPT, list);
   }
 
   async function previewOf(file) {
@@ -174,9 +170,14 @@ lookalike.query = (element, props, upload, trigger) => {
         photo.path = (await upload(photo.file)).path;
         previewOf(photo.file)
           .then((preview) => (photo.preview = preview))
-          .then(keep, () => {}); // a picture that this browser cannot draw is not remembered
+          .then(remember, () => {}); // a picture that this browser cannot draw is not remembered
       }
       return numbers.map((number) => photos.get(number).path);
+    },
+
+    /** The server has answered for photos: should it forget them after all, they can be sent once more. */
+    accepted(numbers) {
+      for (const number of numbers) photos.get(number).renewed = false;
     },
 
     /** The server has forgotten photos: whether they can be sent again. */

@@ -3,7 +3,7 @@
 "use strict";
 
 lookalike.refine = (element) => {
-  const { create, button, iconButton, picture, count, fetched } = lookalike.util;
+  const { create, button, iconButton, picture, count, fetched, kept, keep } = lookalike.util;
   const MOST_AT_FIRST = 8; // choices of a column before the rest is asked for
   const OPEN_AT_FIRST = 4; // columns
   const MOST_EARLIER = 12;
@@ -14,12 +14,13 @@ lookalike.refine = (element) => {
   const hide = find("#hide");
   const controls = new Map(); // column → how to show a filter in its control
   const { isFilter } = lookalike.question;
-  const earlier = []; // {question, picture, words}, the newest first
+  const KEPT = "lookalike-earlier"; // in the browser's memory for this tab
+  const earlier = kept(KEPT); // {question, words, media}, the newest first; media: a product's picture
   let question = null;
 
   colour.addEventListener("input", () => {
     const weight = Number(colour.value);
-    lookalike.askSoon({ colour: weight });
+    lookalike.askSoon("colour", { colour: weight });
   });
   hide.addEventListener("change", () => lookalike.ask({ hide: hide.checked }));
   find(".clear").addEventListener("click", () => {
@@ -38,7 +39,8 @@ lookalike.refine = (element) => {
   /** Filter by a column, or no longer where that would be no filter; `soon`: when the visitor has stopped typing. */
   function set(column, filter, soon = false) {
     const change = ({ filters: { [column]: _, ...others } }) => ({ filters: isFilter(filter) ? { ...others, [column]: filter } : others, k: 12 });
-    (soon ? lookalike.askSoon : lookalike.ask)(change);
+    if (soon) lookalike.askSoon(`filter ${column}`, change);
+    else lookalike.ask(change);
   }
 
   function group(facet, place) {
@@ -173,21 +175,29 @@ lookalike.refine = (element) => {
     find(".steers").replaceChildren(...rows);
   }
 
+  const sameQuery = (one, other) => one.photos.join() === other.photos.join() && one.product === other.product;
+
   /** Put a query among the searches of this session; its refinements replace it there. */
-  function note(words, image) {
-    const same = (one) => one.question.photos.join() === question.photos.join() && one.question.product === question.product;
-    const place = earlier.findIndex(same);
+  function note(words, media) {
+    const place = earlier.findIndex((one) => sameQuery(one.question, question));
     if (place >= 0) earlier.splice(place, 1);
-    earlier.unshift({ question, words, image });
+    earlier.unshift({ question, words, media });
     earlier.length = Math.min(earlier.length, MOST_EARLIER);
-    const rows = earlier.slice(1).map((one) => {
+    keep(KEPT, earlier);
+    showEarlier();
+  }
+
+  /** The searches other than this one whose photos, if any, are still known. */
+  function showEarlier() {
+    const others = earlier.filter((one) => !sameQuery(one.question, question) && lookalike.knows(one.question.photos));
+    const rows = others.map((one) => {
       const row = create("li");
       const again = button("again", "", () => lookalike.ask(one.question, { keep: false }));
-      const picture = create("img");
-      picture.src = one.image;
-      picture.alt = one.words;
+      const image = create("img");
+      image.src = one.media ?? lookalike.pictureOf(one.question.photos);
+      image.alt = one.words;
       again.title = one.words;
-      again.append(picture);
+      again.append(image);
       row.append(again);
       return row;
     });
@@ -198,9 +208,9 @@ lookalike.refine = (element) => {
   load();
   lookalike.arrived("refine", {
     load,
-    note: (asked, words, image) => {
+    note: (asked, words, media = null) => {
       question = asked;
-      note(words, image);
+      note(words, media);
     },
     show(asked, force = false) {
       question = asked;
@@ -210,6 +220,7 @@ lookalike.refine = (element) => {
       hide.checked = asked.hide;
       showFilters(force);
       showSteers();
+      showEarlier();
     },
   });
 };

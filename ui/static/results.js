@@ -7,7 +7,7 @@ lookalike.results = (element, props, watch) => {
   const NO_MATCH = "no close match";
 
   const find = (selector) => element.querySelector(selector);
-  const heading = find("h2");
+  const heading = find("h1");
   const grid = find(".grid");
   const note = find(".note");
   const advice = find(".advice");
@@ -77,6 +77,7 @@ lookalike.results = (element, props, watch) => {
     grid.replaceChildren(...Array.from({ length: 12 }, blank));
   }
 
+  /** Show an answer; returns what its heading says. */
   function draw(answer, asked, product) {
     const more = question && asked.k > question.k && grid.contains(grid.querySelector(".card"));
     const focused = document.activeElement;
@@ -106,6 +107,7 @@ lookalike.results = (element, props, watch) => {
     tools();
     if (refocus && (document.activeElement === document.body || document.activeElement === null)) heading.focus({ preventScroll: true });
     refocus = false;
+    return heading.textContent;
   }
 
   const anyway = () => button("quiet", "Show them anyway", () => lookalike.ask({ all: true }));

@@ -100,6 +100,23 @@ lookalike.util = (() => {
     return value.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   }
 
+  /** A list in the browser's memory for this tab, which a reload leaves alone. */
+  function kept(key) {
+    try {
+      return JSON.parse(sessionStorage.getItem(key) ?? "[]");
+    } catch {
+      return [];
+    }
+  }
+
+  function keep(key, list) {
+    try {
+      sessionStorage.setItem(key, JSON.stringify(list));
+    } catch {
+      // no room, or none allowed: then a reload forgets it
+    }
+  }
+
   const isLink = (value) => typeof value === "string" && /^https?:\/\//i.test(value);
   const count = (number, noun) => `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
   const megabytes = (bytes) => `${Math.ceil(bytes / 2 ** 20)} MB`;
@@ -108,5 +125,5 @@ lookalike.util = (() => {
   const fetched = (path) => fetch(path).then((reply) => (reply.ok ? reply.json() : null)).catch(() => null);
   const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-  return { create, button, iconButton, picture, debounce, title, facts, cell, isLink, count, megabytes, sentence, fetched, calm };
+  return { create, button, iconButton, picture, debounce, title, facts, cell, isLink, count, megabytes, sentence, fetched, kept, keep, calm };
 })();
