@@ -32,9 +32,13 @@ class FlatIndex:
 
     @classmethod
     def build(cls, vectors: Floats, device: Device = "auto") -> FlatIndex:
-        """An index over float32 (N, D) vectors of unit norm."""
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        index.add(vectors)
+        """An index over float32 (N, D) vectors of unit norm, which it looks at where they are: no copy is made."""
+        kept = np.ascontiguousarray(vectors, np.float32)
+        numbers = kept.view(np.uint8).reshape(-1)
+        index = faiss.IndexFlatIP(kept.shape[1])
+        index.codes = faiss.MaybeOwnedVectorUInt8.create_view(faiss.swig_ptr(numbers), numbers.size, index.codes.owner)
+        index.ntotal = len(kept)
+        index.referenced_objects = [kept]  # as FAISS's own wrappers keep what they only point to
         return cls(index, device)
 
     def __len__(self) -> int:

@@ -25,6 +25,8 @@ TIE = 1e-6
 """Similarities as close as this are the same: two ways of adding up one inner product differ by less."""
 SURE = 1.645
 """Standard errors below a mean above which the true one lies in 95 of 100 cases (normal distribution, one-sided)."""
+TOGETHER = 250
+"""Queries that are asked in one batch."""
 SCREENED, FAR = 100, 4.0
 """Queries that are asked first, and standard errors above their mean that the promise may lie for all to be asked."""
 
@@ -80,12 +82,15 @@ def sure_recall(index: SearchIndex, task: Task) -> float:
 
 
 def _recalls(index: SearchIndex, task: Task) -> Floats:
-    """That of each query, (Q,)."""
-    found = index.search(task.queries, task.neighbours + 1)
-    other = found.positions != task.began_at[:, None]
-    hits = (found.similarities >= task.least[:, None] - TIE) & other
-    recalls: Floats = np.minimum(hits.sum(axis=1), task.neighbours) / np.float32(task.neighbours)
-    return recalls
+    """That of each query, (Q,); some hundreds at a time, since a search that looks far holds much for each."""
+    recalls = []
+    for start in range(0, len(task.queries), TOGETHER):
+        part = slice(start, start + TOGETHER)
+        found = index.search(task.queries[part], task.neighbours + 1)
+        other = found.positions != task.began_at[part, None]
+        hits = (found.similarities >= task.least[part, None] - TIE) & other
+        recalls.append(np.minimum(hits.sum(axis=1), task.neighbours) / np.float32(task.neighbours))
+    return np.concatenate(recalls)
 
 
 def keep_promise(index: ApproximateIndex, tasks: Mapping[str, Task], promised: float, first: int) -> dict[str, float]:
