@@ -140,7 +140,7 @@ def test_hostile_text_is_only_text(
     assert shown & set(hostile_titles)
     page.locator("#masthead .lookup input").fill("onerror")
     expect(page.get_by_role("option")).to_contain_text(hostile_titles[0])
-    assert page.title() == "Lookalike"
+    assert page.title() == "12 products like this one · Lookalike"
     assert page.locator("#query .name img, .card .title img, dialog h2 img, .steers .words img").count() == 0
 
 
