@@ -5,10 +5,13 @@ PYTHON ?= python3
 READY := $(VENV)/.installed
 UV_VERSION := 0.13.9
 
-.PHONY: help install demo test test-long check bench lock
+LOWEST ?= /tmp/lookalike-lowest
+QUICK := tests/catalog tests/training tests/index tests/search tests/ui/test_api.py tests/ui/test_login.py tests/ui/test_middleware.py tests/ui/test_serve.py tests/ui/test_uploads.py
+
+.PHONY: help install demo test test-long test-lowest check bench lock
 
 help:  ## what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY)  ## a virtual environment in .venv, with the exact versions of requirements.lock
 
@@ -28,6 +31,11 @@ test: $(READY)  ## all tests; ARGS=... goes to pytest
 
 test-long: $(READY)  ## the promises of docs/reliability.md at full length (hours), with their figures; ARGS=... goes to pytest
 	$(BIN)/python -m pytest -n0 --long tests/reliability $(ARGS)
+
+test-lowest: $(READY)  ## the quick tests with the lowest versions that pyproject.toml allows, installed in LOWEST=/tmp/...
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --requirements pyproject.toml --extra dev
+	$(LOWEST)/bin/python -m pytest $(QUICK) $(ARGS)
 
 check: $(READY)  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
