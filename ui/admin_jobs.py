@@ -38,6 +38,8 @@ END_SECONDS = 5.0
 class JobConflict(LookalikeError):
     """A job cannot be started or stopped as things are."""
 
+    remedy = "wait for the job that runs, or stop it"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobReport:
