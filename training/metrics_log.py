@@ -9,6 +9,8 @@ from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
 
+from catalog import atomic
+
 
 class MetricsLog:
     """Appends rows of named numbers to both places.
@@ -21,7 +23,7 @@ class MetricsLog:
         if metrics_file.exists():
             lines = metrics_file.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= from_step]
-        metrics_file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        atomic.write_bytes(metrics_file, "".join(f"{line}\n" for line in kept).encode())
         self._file = metrics_file.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(metrics_file.parent), purge_step=from_step + 1 if from_step else None)
 
