@@ -29,6 +29,7 @@ from PIL import Image
 
 from catalog.errors import BadImage
 from catalog.image import UPLOAD_LIMITS, ImageLimits, decode_photo
+from catalog.memory_bound import address_space
 
 MEMORY_LIMIT = 500_000_000
 """Bytes of address space that a worker may take above what it has after starting."""
@@ -261,11 +262,6 @@ def _answer(connection: socket.socket, length: int, fit: int, limits: ImageLimit
 
 def _limit_self(memory_bytes: int) -> None:
     """Bound what this process may do from now on: memory, no new files, no core dumps with photos in them."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    in_use = 0
-    statistics = Path("/proc/self/statm")
-    if statistics.exists():  # Linux; elsewhere the limit is counted from zero
-        in_use = int(statistics.read_text().split()[0]) * page
-    resource.setrlimit(resource.RLIMIT_AS, (in_use + memory_bytes,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (address_space() + memory_bytes,) * 2)  # from zero where it is not known
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -54,6 +54,10 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
 }
 """The decoders, called directly: `Image.open` warns or raises by a global limit that other code may change."""
 
+_MOST_PASSES = 300
+"""Passes over the picture in a JPEG's file. A progressive one has about ten, a file of several pictures a few times as
+many; a hundred bytes are enough for a pass over all of it, so a small file could keep a decoder busy for hours."""
+
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -201,6 +205,8 @@ def _decode(data: bytes, image_format: str, fit: int | None, limits: ImageLimits
     width, height = opened.size
     _check_header((width, height), image_format, limits)
     if image_format == "JPEG":
+        if data.count(b"\xff\xda") > _MOST_PASSES:
+            raise BadImage("bomb", "the JPEG file makes more passes over its picture than is safe: save it anew")
         if opened.info.get("progressive"):
             _check_pixels((width, height), limits.max_progressive_pixels, "a progressive JPEG")
         elif width * height > 256 * len(data):
