@@ -158,7 +158,7 @@ def test_every_bad_photo_is_named_with_its_code_and_no_other(indexed: Indexed) -
     for row in rows:  # a sentence for people, without a path of the machine
         assert row.reason.isprintable() and len(row.reason) > 15 and str(indexed.photos) not in row.reason
     assert indexed.codes == {"scan": 3, "index": 3, "search": 3}
-    assert f"{len(rows)} files left out" in indexed.told["scan"]
+    assert f"{len(rows):,} files left out" in indexed.told["scan"]
     assert "2 unreadable since the scan" in indexed.told["index"]
     assert not any("Traceback" in told for told in indexed.told.values())
 
