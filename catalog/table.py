@@ -12,12 +12,17 @@ import pyarrow.parquet as pq
 
 from catalog.errors import UsageError
 from catalog.manifest import OWN_COLUMNS
+from catalog.memory_bound import bounded_memory
 from catalog.paths import shown
 
 TABLE_EXTENSIONS = (".csv", ".parquet")
 """The kinds of table that can be read."""
 
 _DELIMITERS = (",", ";", "\t")
+_MOST_ROWS, _MOST_ROWS_PER_BYTE = 100_000, 16
+_MOST_BYTES, _MOST_BYTES_PER_BYTE = 500_000_000, 64
+"""What a Parquet file may unpack to, and what more for each of its own bytes: catalogs, whose every row names a file,
+stay far below it. Repetitions are packed so well that a kilobyte can hold more than any memory."""
 
 
 def read_table(file: Path) -> pa.Table:
@@ -35,7 +40,7 @@ def read_table(file: Path) -> pa.Table:
     """
     is_csv = file.suffix.lower() == ".csv"
     try:
-        table = _read_csv(file) if is_csv else pq.read_table(file)
+        table = _read_csv(file) if is_csv else _read_parquet(file)
         _check_columns(file, table.column_names)
         if is_csv:
             table = _keep_leading_zeros(file, table)
@@ -58,6 +63,24 @@ def _read_csv(file: Path) -> pa.Table:
         if pa.types.is_binary(field.type):
             raise pa.ArrowInvalid(f'the column "{field.name}" is not UTF-8')
     return table.select([position for position, name in enumerate(table.column_names) if name])
+
+
+def _read_parquet(file: Path) -> pa.Table:
+    """A Parquet file that unpacks to no more than a catalog can."""
+    size, usual = file.stat().st_size, pa.default_memory_pool()
+    too_much = UsageError(
+        f"the table {file} unpacks to far more than {size:,} bytes can say of photos: write it anew, one row per photo"
+    )
+    if pq.read_metadata(file).num_rows > _MOST_ROWS + _MOST_ROWS_PER_BYTE * size:
+        raise too_much
+    pa.set_memory_pool(pa.system_memory_pool())  # the usual one, and threads, hold address space in reserve
+    try:
+        with bounded_memory(_MOST_BYTES + _MOST_BYTES_PER_BYTE * size):
+            return pq.read_table(file, use_threads=False, pre_buffer=False)
+    except MemoryError:
+        raise too_much from None
+    finally:
+        pa.set_memory_pool(usual)
 
 
 def _parse_options(file: Path) -> pa_csv.ParseOptions:

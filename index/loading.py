@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from catalog.errors import StoreError, VersionError
+from catalog.errors import LookalikeError, StoreError, VersionError
 from catalog.manifest import Manifest
 from catalog.store import Store
 from index.blocks import weigh
@@ -67,6 +67,18 @@ def load_version(folder: Path, device: Device = "auto") -> LoadedVersion:
         VersionError: what does not match, and what to do.
         DeviceError: "gpu" was asked for and there is none.
     """
+    try:
+        return _load(folder, device)
+    except LookalikeError:
+        raise
+    except Exception as error:  # its files may say anything, which then fits nothing
+        raise VersionError(
+            f"version {folder.name} is refused: what its files say cannot be used ({error!r}): "
+            'run "lookalike rollback" or "lookalike index"'
+        ) from error
+
+
+def _load(folder: Path, device: Device) -> LoadedVersion:
     version = read_version(folder)
     check_files(folder, version)
     _check_encoder(folder, version)

@@ -79,7 +79,7 @@ def read_header(path: Path) -> CheckpointHeader:
     try:
         with safe_open(path, framework="numpy") as file:
             description = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise VersionError(f"checkpoint {path} cannot be read ({error}): {remedy}") from None
     if not isinstance(description, dict) or description.get("format") != CHECKPOINT_FORMAT:
         found = description.get("format") if isinstance(description, dict) else None
@@ -101,9 +101,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """A checkpoint with its weights, on the CPU.
 
     Raises:
-        VersionError: see `read_header`.
+        VersionError: see `read_header`; or a weight of it is no number.
     """
     from safetensors.torch import load_file
 
     header = read_header(path)
-    return Checkpoint(header=header, weights=load_file(path))
+    weights = load_file(path)
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise VersionError(
+            f'checkpoint {path} has weights that are no numbers (NaN or infinite): train again with "lookalike train"'
+        )
+    return Checkpoint(header=header, weights=weights)

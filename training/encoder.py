@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from catalog.errors import VersionError
 from training.backbones import build_backbone
 from training.checkpoint import CheckpointHeader, load_checkpoint
 from training.folding import fold_norms
@@ -79,9 +80,20 @@ def load_encoder(path: Path) -> tuple[Encoder, CheckpointHeader]:
     """The encoder of a checkpoint, on the CPU, ready to encode.
 
     Raises:
-        VersionError: see `training.checkpoint.read_header`.
+        VersionError: see `training.checkpoint.load_checkpoint`; or its weights are not those of its encoder.
     """
     checkpoint = load_checkpoint(path)
-    encoder = Encoder(checkpoint.header.spec)
-    encoder.load_state_dict(dict(checkpoint.weights))
+    spec, weights = checkpoint.header.spec, dict(checkpoint.weights)
+    fault = VersionError(
+        f"checkpoint {path} must hold the weights of a {spec.backbone} with its head, as its header says; "
+        'it does not: train again with "lookalike train"'
+    )
+    head = spec.hidden_dim * (spec.feature_dim + spec.projection_dim) or spec.feature_dim * spec.projection_dim
+    if head > sum(value.numel() for value in weights.values()):
+        raise fault  # before a head of any size that a header may tell of is made
+    encoder = Encoder(spec)
+    try:
+        encoder.load_state_dict(weights)
+    except RuntimeError:
+        raise fault from None
     return encoder.eval(), checkpoint.header

@@ -73,7 +73,7 @@ def read_start_rows(file: Path) -> npt.NDArray[np.float32]:
         LookalikeError: they cannot be read.
     """
     try:
-        rows: npt.NDArray[np.float32] = np.load(file, mmap_mode="r", allow_pickle=False)
+        rows: npt.NDArray[np.float32] = np.lib.format.open_memmap(file, mode="r")
     except (OSError, ValueError) as error:
         raise LookalikeError(
             f"{file.name} of {file.parent.name} cannot be read ({type(error).__name__}): "

@@ -179,7 +179,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "flat").open("wb") as file:
         FlatIndex.build(clustered(1, 50), "cpu").write(file.write)
     faiss.write_index(faiss.IndexHNSWFlat(4, 8, faiss.METRIC_L2), str(tmp_path / "l2"))
-    with pytest.raises(VersionError, match="ivf inner-product index, not IndexFlat"):
+    with pytest.raises(VersionError, match="ivf inner-product index"):
         IVFIndex.read(tmp_path / "flat", everywhere({"nprobe": 1}))
     with pytest.raises(VersionError, match="hnsw inner-product index"):
         HNSWIndex.read(tmp_path / "l2", everywhere({"nprobe": 1}))
