@@ -7,6 +7,8 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog.csv_text import as_it_was
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundMember:
@@ -57,8 +59,8 @@ def read_groups(file: Path, *, offset: int, limit: int) -> GroupsPage:
 def _member(row: dict[str, str]) -> FoundMember:
     return FoundMember(
         image_id=int(row["image_id"]),
-        item_id=row["item_id"],
-        path=row["path"],
+        item_id=as_it_was(row["item_id"]),
+        path=as_it_was(row["path"]),
         relation=row["relation"],
         similarity=float(row["similarity"]),
         width=int(row["width"]),

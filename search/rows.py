@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from catalog import atomic
+from catalog.csv_text import InertWriter
 from catalog.errors import UsageError
 from catalog.paths import shown
 
@@ -45,7 +45,5 @@ def write_rows(output: str, columns: Sequence[str], rows: Iterable[Mapping[str, 
         _write(file, columns, rows)
 
 
-def _write(file: Any, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+def _write(file: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    InertWriter(file, columns).write(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import sys
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog import atomic
+from catalog.csv_text import InertWriter
 from catalog.errors import UsageError
 from catalog.manifest import Manifest
 from catalog.paths import shown
@@ -90,17 +90,16 @@ def _column_name(name: str) -> str:
 
 
 class CSVWriter:
-    """Comma-separated values with a header."""
+    """Comma-separated values with a header, which no spreadsheet runs as formulas."""
 
     def __init__(self, file: TextIO, items: Manifest) -> None:
         self._columns = items.user_columns
         names = [*ANSWER_COLUMNS, *(_column_name(name) for name in self._columns)]
-        self._writer = csv.DictWriter(file, names, lineterminator="\n")
-        self._writer.writeheader()
+        self._writer = InertWriter(file, names)
 
     def write(self, answer: SearchResult) -> None:
         """Add the rows of one answer."""
-        self._writer.writerows(_rows(answer, self._columns))
+        self._writer.write(_rows(answer, self._columns))
 
 
 class JSONLinesWriter:

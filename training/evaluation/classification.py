@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from catalog import atomic
+from catalog.csv_text import InertWriter
 from training.evaluation.ranking import Keys
 
 
@@ -129,9 +129,10 @@ class Classification:
 
     def write_confusion(self, path: Path) -> None:
         """Write the confusion matrix as CSV: a row per true label, a column per given label."""
-        table = pandas.DataFrame(self.confusion(), index=list(self.labels), columns=list(self.labels))
-        with atomic.replacing(path) as temporary:
-            table.to_csv(temporary, index_label="true \\ predicted")
+        names = ["true \\ predicted", *self.labels]
+        rows = ([label, *counts] for label, counts in zip(self.labels, self.confusion().tolist(), strict=True))
+        with atomic.replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            InertWriter(file, names).write(dict(zip(names, row, strict=True)) for row in rows)
 
     def to_json(self) -> dict[str, Any]:
         """The scores as plain values, for JSON; the confusion matrix has a file of its own."""

@@ -5,11 +5,11 @@
 lookalike.csv = (() => {
   const ANSWER = ["rank", "item_id", "similarity", "verdict", "path"];
 
-  /** A cell. A text that a spreadsheet would run as a formula gets an apostrophe before it. */
+  /** A cell. A text that a spreadsheet would run as a formula gets an apostrophe before it, as by catalog/csv_text.py. */
   function cell(value) {
     if (value === null || value === undefined) return "";
     if (typeof value !== "string") return String(value);
-    const inert = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+    const inert = /^'*[=+\-@\t\r\n＝＋－＠]/.test(value) ? `'${value}` : value;
     return /[",\n\r]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
   }
 
