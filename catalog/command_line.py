@@ -30,8 +30,9 @@ ENDED = {INTERRUPTED: "interrupted; what was done is kept", TERMINATED: "termina
 
 STDERR = 2
 """The file descriptor, whatever `sys.stderr` is at the time."""
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""No space, no quota, or a larger file than is allowed."""
+FULL, BROKEN = ("is full", "free some space"), ("fails", "see to the disk")
+DISK_FAULTS = {errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EFBIG: FULL, errno.EIO: BROKEN}
+"""No space, no quota, a larger file than is allowed; a disk that cannot read or write. What to say, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +86,11 @@ def main(commands: Commands, program: str, arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail(program, "the program that read the output has ended", 1)
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if error.errno not in DISK_FAULTS:
             raise
         place = f" at {error.filename}" if error.filename else ""
-        return _fail(program, f"the disk is full{place} ({error.strerror}): what was done is kept; free some space", 1)
+        fault, remedy = DISK_FAULTS[error.errno]
+        return _fail(program, f"the disk {fault}{place} ({error.strerror}): what was done is kept; {remedy}", 1)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

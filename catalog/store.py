@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,8 @@ from catalog.errors import StoreBusy, StoreError
 
 STORE_FORMAT = 1
 DEFAULT_STORE = Path(".lookalike")
+TEMPORARY_FOLDER = ".tmp-"
+"""How the names of versions begin that are not whole yet, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ class Store:
             content = json.loads(self.catalog_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise StoreError(f'no store at {self.root}: run "lookalike scan CATALOG --store {self.root}"') from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(
                 f"catalog.json of the store {self.root} cannot be read ({error}): "
                 "restore the folder from a backup, or scan into a new store"
@@ -140,27 +143,54 @@ class Store:
 
         Raises:
             StoreBusy: another process holds it; the message names its command, process and host.
+            StoreError: the file system has no locks.
         """
         existed = self.root.exists()
-        self.root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = self._open_lock()
+        while not self._lock(descriptor):
+            os.close(descriptor)
+            descriptor = self._open_lock()
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(descriptor, 500, 0).decode(errors="replace").strip() or "another process"
-                raise StoreBusy(
-                    f"one process at a time may write to the store {self.root}; {holder} does: wait for it or end it"
-                ) from None
             os.ftruncate(descriptor, 0)
-            for leftover in self.root.glob(".*.tmp"):  # of a writer that was killed; there is no other writer now
-                leftover.unlink()
             os.pwrite(descriptor, f'"{command}" (process {os.getpid()} on {socket.gethostname()})'.encode(), 0)
+            self._clear_leftovers()
             yield
         finally:
-            os.close(descriptor)
             if not existed and not self.catalog_file.exists():
                 self._remove_if_new()
+            os.close(descriptor)
+
+    def _open_lock(self) -> int:
+        self.root.mkdir(parents=True, exist_ok=True)
+        return os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+
+    def _lock(self, descriptor: int) -> bool:
+        """Lock the open lock file; False where it is LOCK no more: another process's first command has failed, and
+        removed it with its store."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(descriptor), self.lock_file.stat())
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            holder = os.pread(descriptor, 500, 0).decode(errors="replace").strip() or "another process"
+            os.close(descriptor)
+            raise StoreBusy(
+                f"one process at a time may write to the store {self.root}; {holder} does: wait for it or end it"
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreError(
+                f"a store must lie where files can be locked; {self.root} does not ({error.strerror}): "
+                "put it on a local disk"
+            ) from None
+
+    def _clear_leftovers(self) -> None:
+        """Remove what a writer that was killed left half done; there is no other writer now."""
+        for folder in self.versions_dir.glob(f"{TEMPORARY_FOLDER}*"):
+            shutil.rmtree(folder)
+        for file in self.root.rglob(".*.tmp"):
+            file.unlink()
 
     def _remove_if_new(self) -> None:
         """Leave no trace of a store whose first command failed."""

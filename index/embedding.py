@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from catalog import atomic
 from catalog.arrow import numbers
-from catalog.errors import BadImage, LookalikeError
+from catalog.errors import BadImage, LookalikeError, VersionError
 from catalog.image import decode_photo, read_photo
 from catalog.manifest import CatalogPhoto, Manifest
 from catalog.parallel import default_workers, map_in_order
@@ -23,7 +25,9 @@ from index import colour
 from index.batches import batches
 from index.embedder import Embedder, Prepared, open_embedder
 from index.encoders import EncoderFiles
-from index.vectors import Embeddings, Floats
+from index.loading import probe_vector
+from index.probe import LEAST_COSINE
+from index.vectors import Embeddings, Floats, block_products
 from training.checkpoint import read_header
 from training.config import Device
 
@@ -83,10 +87,34 @@ def open_vectors(store: Store, encoder: EncoderFiles, device: Device) -> tuple[E
     """An encoder, ready to embed, and its vectors in the store by content: float32 records of its dimension.
 
     The file is named after the colour descriptor, too: vectors with another one are other vectors.
+
+    Raises:
+        VersionError: the encoder's files are damaged, or another's than those that made the vectors.
     """
     spec = read_header(encoder.checkpoint).spec
     embedder = open_embedder(spec, onnx=encoder.onnx, checkpoint=encoder.checkpoint, device=device)
-    return embedder, RecordFile(store.embeddings_dir / encoder.sha256, f"vectors-{colour.NAME}", embedder.dimension * 4)
+    folder = store.embeddings_dir / encoder.sha256
+    cache = RecordFile(folder, f"vectors-{colour.NAME}", embedder.dimension * 4)
+    _check_probe(folder / f"probe-{colour.NAME}.json", embedder)
+    return embedder, cache
+
+
+def _check_probe(file: Path, embedder: Embedder) -> None:
+    """The encoder is the one that made the vectors beside the file, which tells how that encodes the probe picture."""
+    probe = probe_vector(embedder)
+    if not file.exists():
+        atomic.write_json(file, [float(value) for value in probe])
+        return
+    try:
+        kept = np.array(json.loads(file.read_text(encoding="utf-8")), np.float32)
+        cosine = block_products(probe[None], kept[None], embedder.blocks).min()
+    except (ValueError, TypeError, RecursionError):
+        cosine = np.nan
+    if not cosine >= LEAST_COSINE:
+        raise VersionError(
+            f"an encoder must encode the probe picture as when the vectors in {file.parent} were made; the cosine is "
+            f'{cosine:.4f}: remove that folder and run "lookalike index"'
+        )
 
 
 def embed_missing(photos: Sequence[CatalogPhoto], embedder: Embedder, cache: RecordFile) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog import stopping
+from catalog import atomic, stopping
 from catalog.store import Store
 from index.config import IndexConfig
 from index.loading import check_files
@@ -38,7 +37,7 @@ def chosen_encoder(store: Store, config: IndexConfig) -> EncoderFiles:
         VersionError: the run has no checkpoint yet.
     """
     if config.encoder == "imagenet":
-        with _untrained() as checkpoint:
+        with _untrained(store) as checkpoint:
             return _kept(store, checkpoint)
     run = run_to_use(
         store, config.run, otherwise=', or search with the untrained encoder: "lookalike index --encoder imagenet"'
@@ -48,7 +47,7 @@ def chosen_encoder(store: Store, config: IndexConfig) -> EncoderFiles:
 
 def start_encoder_files(store: Store, spec: EncoderSpec) -> EncoderFiles:
     """The untrained ImageNet start under the preprocessing of a spec; see `training.evaluation.subjects`."""
-    with _untrained(spec) as checkpoint:
+    with _untrained(store, spec) as checkpoint:
         return _kept(store, checkpoint)
 
 
@@ -65,28 +64,36 @@ def held_encoder(store: Store, version: IndexVersion) -> EncoderFiles:
 
 def _kept(store: Store, checkpoint: Path) -> EncoderFiles:
     """An encoder in `embeddings/<sha256>/`, with its ONNX graph."""
-    with checkpoint.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = _sha256(checkpoint)
     folder = store.embeddings_dir / sha256
     files = EncoderFiles(checkpoint=folder / "encoder.safetensors", onnx=folder / "encoder.onnx", sha256=sha256)
-    if not files.onnx.exists():
+    if not files.onnx.exists() or _sha256(files.checkpoint) != sha256:
         with stopping.imports():
             from index.encoder_files import export_onnx  # imports torch
 
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(checkpoint, files.checkpoint)
+        with atomic.replacing(files.checkpoint) as temporary:
+            shutil.copyfile(checkpoint, temporary)
         export_onnx(files.checkpoint, files.onnx)
     return files
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
-def _untrained(spec: EncoderSpec | None = None) -> Iterator[Path]:
-    """The checkpoint file of the ImageNet start, as long as it is needed."""
+def _untrained(store: Store, spec: EncoderSpec | None = None) -> Iterator[Path]:
+    """The checkpoint file of the ImageNet start while it is needed; the next writer removes what a kill leaves."""
     with stopping.imports():
         from training.checkpoint import save_checkpoint
         from training.start import untrained, untrained_like  # imports torch
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "imagenet.safetensors"
+    store.embeddings_dir.mkdir(exist_ok=True)
+    path = store.embeddings_dir / ".imagenet.safetensors.tmp"
+    try:
         save_checkpoint(untrained() if spec is None else untrained_like(spec), path)
         yield path
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """Publish a version: written whole beside the others, checked, and only then named by CURRENT.
 
-Order: leftovers cleared, free space, files into `.tmp-…` each hashed and synced, version.json last, reopen and
+Order: free space, files into `.tmp-…` each hashed and synced, version.json last, reopen and
 verify, rename, sync the folder, CURRENT. Whatever goes wrong before the last step, the version in use stays.
 """
 
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from catalog import atomic
-from catalog.errors import LookalikeError
+from catalog.errors import LookalikeError, VersionError
 from catalog.manifest import Manifest
-from catalog.store import Store
+from catalog.store import TEMPORARY_FOLDER, Store
 from index.blocks import weigh
 from index.colour_weights import DEFAULT_COLOUR
 from index.config import IndexChoice
@@ -34,20 +34,20 @@ from index.search_index import SearchIndex
 from index.vectors import Blocks, Embeddings
 from index.versions import (
     CHECKPOINT_FILE,
-    DESCRIPTION_FILE,
     ITEMS_FILE,
     ONNX_FILE,
     Canary,
     FileFacts,
     IndexVersion,
+    current_id,
     point_to,
     version_folders,
+    write_description,
 )
 from training.checkpoint import read_header
 
 CANARIES = 4
 CANARY_NEIGHBORS = 10
-TEMPORARY_PREFIX = ".tmp-"
 GRAPH_AND_CODES = 1.25
 """Bytes of an index for each of the vectors it holds, at most."""
 SPARE_BYTES = 16 * 2**20
@@ -76,7 +76,6 @@ def publish(
         VersionError: what was written does not verify; likewise.
     """
     store.versions_dir.mkdir(exist_ok=True)
-    clear_leftovers(store)
     _check_space(store, embeddings, encoder)
     number = 1 + max((int(folder.name.partition("-")[0]) for folder in version_folders(store)), default=0)
     try:
@@ -89,24 +88,34 @@ def publish(
                 quality=dict(quality or {}),
                 verdicts=dict(verdicts or {}),
             )
-            atomic.write_json(folder / DESCRIPTION_FILE, version.to_json())
+            write_description(folder, version)
             atomic.fsync_folder(folder)
             load_version(folder, "cpu")
             os.rename(folder, store.versions_dir / version.id)
         atomic.fsync_folder(store.versions_dir)
-        point_to(store, version.id)
+        atomic.fsync_folder(store.root)  # in which versions/ may be new
     except OSError as error:
         raise LookalikeError(
             f"the new version could not be written to {store.versions_dir} ({error.strerror}): "
             'the version in use stays; free some space and run "lookalike index" again'
         ) from None
+    try:
+        point_to(store, version.id)
+    except OSError as error:
+        undone = _named(store) != version.id
+        in_use = "the version in use stays" if undone else "the new version is in use, but a power loss may undo that"
+        raise LookalikeError(
+            f"CURRENT could not be written in {store.root} ({error.strerror}): {in_use}; "
+            'free some space and run "lookalike index" again'
+        ) from None
     return version
 
 
-def clear_leftovers(store: Store) -> None:
-    """Remove what a publish that was killed left behind."""
-    for folder in store.versions_dir.glob(f"{TEMPORARY_PREFIX}*"):
-        shutil.rmtree(folder)
+def _named(store: Store) -> str:
+    try:
+        return current_id(store)
+    except VersionError:
+        return ""
 
 
 def _check_space(store: Store, embeddings: Embeddings, encoder: EncoderFiles) -> None:
@@ -122,7 +131,7 @@ def _check_space(store: Store, embeddings: Embeddings, encoder: EncoderFiles) ->
 
 @contextmanager
 def _temporary_folder(store: Store, number: int) -> Iterator[Path]:
-    folder = store.versions_dir / f"{TEMPORARY_PREFIX}{number}-{os.getpid()}"
+    folder = store.versions_dir / f"{TEMPORARY_FOLDER}{number}-{os.getpid()}"
     folder.mkdir()
     try:
         yield folder

@@ -84,7 +84,7 @@ def sync(config: SyncConfig) -> SyncSummary:
             verdicts = verdicts_for(catalog, Path(store.read_catalog()["root"]), encoder, version)
             choice = IndexChoice(kind=version.asked_kind, recall=version.promised_recall)
             version = publish(store, catalog.items, catalog.embeddings, encoder, version.quality, verdicts, choice)
-            prune(store, config.keep)
+        prune(store, config.keep)  # of a sync that was interrupted before it came to this, too
     return SyncSummary(
         scanned=scanned,
         changes=changes,

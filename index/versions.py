@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 from catalog import atomic
 from catalog.errors import UsageError, VersionError
-from catalog.store import Store
+from catalog.store import TEMPORARY_FOLDER, Store
 from index.config import AskedKind
 from index.settings import Settings
 from training.spec import EncoderSpec
@@ -134,14 +135,33 @@ def read_version(folder: Path) -> IndexVersion:
     """
     remedy = 'run "lookalike rollback", or build a new one by "lookalike index"'
     try:
-        values = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+        text = (folder / DESCRIPTION_FILE).read_bytes().decode()
+        values = json.loads(text)
+        told = values.pop("sha256", None)  # versions from before have none
+        if told is not None and told != (found := _own_sha256(text, told)):
+            raise VersionError(
+                f"version {folder.name} is refused: {DESCRIPTION_FILE} must have the SHA-256 {told!s:.12}…; "
+                f"it has {found[:12]}…: {remedy}"
+            )
         if values["format"] != VERSION_FORMAT:
             raise VersionError(
                 f"a version's format must be {VERSION_FORMAT}; {folder.name} has {values['format']!r}: {remedy}"
             )
         return IndexVersion.from_json(values)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise VersionError(f"version {folder.name} has no readable {DESCRIPTION_FILE} ({error!r}): {remedy}") from None
+
+
+def write_description(folder: Path, version: IndexVersion) -> None:
+    """Write version.json, which begins with its own SHA-256."""
+    text = json.dumps({"sha256": "", **version.to_json()}, indent=2, ensure_ascii=False) + "\n"
+    own = f'"{_own_sha256(text, "")}"'
+    atomic.write_bytes(folder / DESCRIPTION_FILE, text.replace('""', own, 1).encode())
+
+
+def _own_sha256(text: str, told: str) -> str:
+    """SHA-256 of a version.json's text, without what it tells of that itself."""
+    return hashlib.sha256(text.replace(f'"{told}"', '""', 1).encode()).hexdigest()
 
 
 def current_id(store: Store) -> str:
@@ -191,7 +211,10 @@ def prune(store: Store, keep: int) -> list[str]:
     others = [folder for folder in version_folders(store) if folder.name != in_use]
     removed = others[: max(0, len(others) - (keep - 1))]
     for folder in removed:
-        shutil.rmtree(folder)
+        going = folder.with_name(f"{TEMPORARY_FOLDER}{folder.name}")
+        folder.rename(going)  # for as long as it has its name, it is whole
+        atomic.fsync_folder(store.versions_dir)
+        shutil.rmtree(going)
     return [folder.name for folder in removed]
 
 

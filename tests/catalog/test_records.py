@@ -9,7 +9,7 @@ import pytest
 from catalog.errors import LookalikeError
 from catalog.records import RecordFile
 
-KEYS = [f"{number:064x}" for number in range(5)]
+KEYS = [f"{number:064x}" for number in range(1, 6)]
 
 
 def fill(folder: Path, numbers: range) -> None:
@@ -46,3 +46,14 @@ def test_wrong_size_and_a_full_disk_are_refused(tmp_path: Path) -> None:
         writer.append(KEYS[0], b"abc")
     with pytest.raises(LookalikeError, match=r"vectors need [\d.]+ GB .* are free: free some"):
         records.check_space(10**15, "vectors", "free some")
+
+
+@pytest.mark.parametrize("zeroed", range(1, 4))
+def test_keys_that_a_power_loss_left_as_zeros_are_cut_off(tmp_path: Path, zeroed: int) -> None:
+    fill(tmp_path, range(4))
+    file = tmp_path / "some.keys"
+    file.write_bytes(file.read_bytes()[: -32 * zeroed] + bytes(32 * zeroed))
+    fill(tmp_path, range(4 - zeroed, 5))
+    records = RecordFile(tmp_path, "some", 4)
+    content = records.file.read_bytes()
+    assert {key: content[4 * row] for key, row in records.rows.items()} == {KEYS[n]: n for n in range(5)}

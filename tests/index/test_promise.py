@@ -271,7 +271,7 @@ def test_versions_from_before_the_kinds_still_load(store: Store) -> None:
     version = publish_many(store, IndexChoice(kind="exact"), count=20)
     path: Path = store.versions_dir / version.id / "version.json"
     values = json.loads(path.read_text())
-    for name in ("asked_kind", "promised_recall", "recalls", "parameters"):
+    for name in ("sha256", "asked_kind", "promised_recall", "recalls", "parameters"):
         del values[name]
     path.write_text(json.dumps(values))
     assert load_current(store, "cpu").version == replace(version, asked_kind="auto")
