@@ -135,7 +135,10 @@ def test_a_reader_beside_a_writer_always_has_an_answer(store: Path, long: bool) 
     assert not failures and len(versions) > 1
 
 
-def test_a_lock_that_was_removed_meanwhile_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("made_anew", [False, True])
+def test_a_lock_that_was_removed_meanwhile_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_anew: bool
+) -> None:
     """Another process's first command fails just when this one has opened the lock: both would hold a lock."""
     store, lock = Store(tmp_path / "store"), fcntl.flock
 
@@ -143,6 +146,9 @@ def test_a_lock_that_was_removed_meanwhile_is_not_held(tmp_path: Path, monkeypat
         monkeypatch.undo()
         store.lock_file.unlink()
         store.root.rmdir()
+        if made_anew:  # by a third
+            store.root.mkdir()
+            store.lock_file.touch()
         lock(descriptor, how)
 
     monkeypatch.setattr(fcntl, "flock", after_its_removal)
