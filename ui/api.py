@@ -50,6 +50,7 @@ def routes(
         summary="The products that look most like a photo, like several photos of one thing, or like a product",
     )
     async def search(request: Request) -> answers.Answer:
+        searches.check()  # before its photos are read
         sent = await read_search_request(request)
         question = sent.asked.question()
         return answers.answer(await searches.run(lambda: service.search(sent.photos, question, name=sent.name)))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from types import SimpleNamespace
 
 import anyio
 import pytest
 
-from ui.gate import Gate, Overloaded
+from ui.gate import CALM_SECONDS, Gate, Overloaded
 
 
 def test_bounds_what_runs_and_what_waits() -> None:
@@ -49,3 +51,38 @@ def test_bounds_what_runs_and_what_waits() -> None:
     with ThreadPoolExecutor(1) as own:  # a browser test's event loop may be running in this thread
         own.submit(anyio.run, main).result()
     assert answers == ["done"] * 3 and most == 2
+
+
+def test_an_overload_is_a_short_line_until_nobody_was_turned_away_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("ui.gate.time", SimpleNamespace(monotonic=lambda: now, perf_counter=perf_counter))
+    gate = Gate(at_once=1, waiting=2, waiting_overloaded=0)
+    leave = threading.Event()
+
+    async def wait() -> None:
+        assert await gate.run(lambda: leave.wait(10))
+
+    async def main() -> None:
+        nonlocal now
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            for _ in range(2):
+                with pytest.raises(Overloaded):  # the line is full
+                    gate.check()
+            leave.set()
+        leave.clear()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            now += CALM_SECONDS - 0.1
+            with pytest.raises(Overloaded):  # it is not, but nobody is to wait now
+                gate.check()
+            now += CALM_SECONDS + 0.1
+            gate.check()
+            leave.set()
+
+    with ThreadPoolExecutor(1) as own:
+        own.submit(anyio.run, main).result()
+    assert gate.refused == 3
