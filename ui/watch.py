@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from typing import Literal
@@ -44,6 +45,7 @@ class VersionWatch:
         try:
             if self._service.refresh():
                 log.info("now serving version %s", self._service.version.id)
+                gc.collect()  # what may still hold the one before
         except Exception as error:
             self.readiness = "degraded"
             if str(error) != self._refused:  # say it once, not every second
