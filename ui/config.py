@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from catalog.errors import UsageError
 from catalog.store import DEFAULT_STORE
@@ -37,6 +38,9 @@ class ServeConfig:
     login: Path | None = None
     """TOML file with who may come in: a table [people] of name = "password" (HTTP Basic), and a table [programs] of
     name = "token" (Authorization: Bearer token). Only its owner may be able to read it. Without it, everyone may."""
+    log: Literal["text", "json"] = "text"
+    """How the log on stderr is written: lines for people, or one JSON object a line, which also tell of
+    each request."""
     admin: bool = False
     """Also serve /admin, where whoever is let in sees versions, runs and files left out, and starts a sync, a rebuild
     or a rollback. Needs --login."""

@@ -18,7 +18,10 @@ MOST_SHOWN = 80
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every error of an application a problem; Gradio's, which is mounted, are its own."""
+    """Make every error of an application a problem; Gradio's, which is mounted, are its own.
+
+    What is no error of the application, but a fault in it, `ui.log.RequestLog` answers.
+    """
 
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, LookalikeError)
@@ -36,13 +39,9 @@ def add_error_handlers(app: FastAPI) -> None:
             detail = "there is nothing here" if error.status_code == 404 else f"{request.method} cannot be done here"
         return ProblemResponse(error.status_code, phrase.lower().replace(" ", "-"), detail, error.headers)
 
-    async def failed(request: Request, error: Exception) -> Response:
-        return ProblemResponse(500, "failed", "the request failed: the server's log says why")
-
     app.add_exception_handler(LookalikeError, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, refused)
-    app.add_exception_handler(Exception, failed)
 
 
 def what_is_wrong(errors: Sequence[Mapping[str, Any]]) -> str:

@@ -20,6 +20,11 @@ NO_ROUTE = "none"
 """The route of requests that were answered before any was found."""
 
 
+def route_of(scope: Scope) -> str:
+    """The template of the route that took a request: nothing that a visitor sent."""
+    return str(getattr(scope.get("route"), "path_format", NO_ROUTE))  # Starlette writes it into the scope
+
+
 class Metrics:
     """Counts of one application."""
 
@@ -64,8 +69,7 @@ class CountRequests:
         def count(status: int) -> None:
             nonlocal counted
             counted = True
-            route = getattr(scope.get("route"), "path_format", NO_ROUTE)  # Starlette writes it into the scope
-            self.metrics.requests.labels(route=route, status=str(status)).inc()
+            self.metrics.requests.labels(route=route_of(scope), status=str(status)).inc()
 
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,7 +1,8 @@
 """What a request must pass before Gradio or the API sees it, and what every response says to the browser.
 
 Each class is one rule, as plain ASGI middleware. Order, outermost first (see `ui.server`): SecurityHeaders, the
-accepted host names, the login (ui/login.py), ForeignOrigin, KnownRoutes, BodyLimit, NoRemoteFiles, UploadRoom.
+request's id (ui/log.py), the accepted host names, the login (ui/login.py), ForeignOrigin, KnownRoutes, BodyLimit,
+NoRemoteFiles, UploadRoom.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from search.service import MOST_PHOTOS, SearchService
 from ui.answers import answer, product
 from ui.error_handlers import what_is_wrong
 from ui.gate import Gate
+from ui.log import HEADER, name_request
 from ui.problems import describe
 from ui.questions import Asked
 from ui.static_files import scripts, static, style
@@ -31,6 +32,10 @@ SCRIPTS = (
 """static/*.js in the order in which the page needs them."""
 PAGE_COLOURS = {"body_background_fill": "#faf9f7", "body_background_fill_dark": "#151514"}
 """The page's ground before page.css is there, light and dark: the same as --ground in it."""
+
+MOST_SESSIONS = 100
+"""Opened pages of each of which Gradio keeps a copy of what it knows of the page, 25 KB: it forgets none that was
+closed, and needs none, since a question holds all that it asks."""
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +52,15 @@ def build_page(service: SearchService, *, searches: Gate, uploads: Uploads, admi
         admin: whether there is a page for whoever runs the server, to be linked to.
     """
 
-    async def ask(event: gr.EventData) -> tuple[Update, Update]:
+    async def ask(event: gr.EventData, request: gr.Request) -> tuple[Update, Update]:
         """The answer to one question of the page: for the results and for the line that names the version."""
+        name_request(request.headers.get(HEADER))  # Gradio answers in a task of its own
         sent = _sent(event)
         value: Update = {"request": sent.get("request"), "answer": None, "product": None, "named": {}, "problem": None}
         try:
             value |= await searches.run(lambda: _answered(service, uploads, sent))
         except LookalikeError as error:
             problem = describe(error)
-            if problem.status >= 500:
-                log.error("the page could not be answered: %s", error)
             value["problem"] = {"code": problem.code, "status": problem.status, "detail": problem.detail}
         except Exception:
             log.exception("the page could not be answered")
@@ -64,18 +68,19 @@ def build_page(service: SearchService, *, searches: Gate, uploads: Uploads, admi
             value["problem"] = {"code": "failed", "status": 500, "detail": detail}
         return value, status()
 
-    async def search(photo: dict[str, Any], question: dict[str, Any]) -> dict[str, Any]:
+    async def search(photo: dict[str, Any], question: dict[str, Any], request: gr.Request) -> dict[str, Any]:
         """The products that look most like a photo, for `gradio_client`.
 
         Args:
             photo: an uploaded file, as `gradio_client.handle_file` makes it.
             question: the fields of POST /api/search, such as {"k": 12, "where": "price < 20"}.
         """
+        name_request(request.headers.get(HEADER))
         sent = {"uploads": [photo.get("path")], "name": photo.get("orig_name"), "question": question}
         try:
             found = await searches.run(lambda: _answered(service, uploads, sent))
         except LookalikeError as error:
-            raise gr.Error(describe(error).detail) from None
+            raise gr.Error(describe(error).detail, print_exception=False) from None
         told: dict[str, Any] = found["answer"]
         for match in told["matches"]:
             match["file"] = match.pop("path")  # the client takes whatever has a "path" for a file, and fetches it
@@ -109,6 +114,7 @@ def build_page(service: SearchService, *, searches: Gate, uploads: Uploads, admi
         ).failure(None, js="() => lookalike.unanswered()")
         api(search, api_name="search", concurrency_limit=None, concurrency_id="search")
     page.queue(max_size=256)
+    page.state_session_capacity = MOST_SESSIONS
     return page
 
 

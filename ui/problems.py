@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +12,8 @@ from starlette.responses import JSONResponse
 
 from catalog.errors import BadImage, LookalikeError, UsageError
 from ui.gate import Overloaded
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -41,13 +44,14 @@ class ProblemResponse(JSONResponse):
 
 
 def describe(error: LookalikeError) -> Problem:
-    """What may be told about an error, and the status that fits it."""
+    """What may be told about an error, and the status that fits it; the rest is logged."""
     if isinstance(error, BadImage):
         return _problem(422, error.code, error.reason)
     if isinstance(error, UsageError):
         return _problem(422, "usage", str(error))
     if isinstance(error, Overloaded):
         return _problem(503, "overloaded", str(error))
+    log.error("a request could not be answered: %s", error)
     return _problem(503, "unavailable", "the catalog cannot be searched just now: the server's log says why")
 
 

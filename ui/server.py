@@ -26,8 +26,10 @@ from ui import admin, api, docs_page, health, middleware
 from ui.config import ANY_ADDRESS, ServeConfig
 from ui.error_handlers import add_error_handlers
 from ui.gate import Gate
+from ui.log import RequestLog, written
 from ui.login import Credentials, Login
 from ui.media import Thumbnails
+from ui.memory import collect_often, share_arenas
 from ui.metrics import CountRequests, Metrics
 from ui.own_routes import OwnRoutes
 from ui.uploads import MAX_PHOTO_BYTES, Uploads
@@ -49,17 +51,18 @@ def serve(config: ServeConfig) -> None:
         StoreError, VersionError: there is nothing to answer from.
         DeviceError: the device is not there.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")  # to stderr: warnings, and of our own more
-    logging.getLogger("ui").setLevel(logging.INFO)
-    if config.host in ANY_ADDRESS and config.login is None:
-        log.warning("everyone who can reach this machine can search: --login FILE lets in only who is named there")
+    share_arenas()
     with (
+        written(config.log),
         closing(_listen(config)) as listener,
         DecodeWorkers() as workers,
         Uploads() as uploads,
     ):
+        if config.host in ANY_ADDRESS and config.login is None:
+            log.warning("everyone who can reach this machine can search: --login FILE lets in only who is named there")
         service = SearchService.open(config.store, device=config.device, decode=workers.decode)
         app = create_app(service, uploads=uploads, config=config, decode=workers.decode)
+        collect_often()
         version = service.version
         address = config.address(listener.getsockname()[1])
         print(f"Open {address} ({version.products} products, version {version.id}; Ctrl+C ends it)", flush=True)
@@ -114,7 +117,7 @@ def create_app(
 
     cores = os.cpu_count() or 1
     metrics = Metrics()
-    searches = Gate(at_once=max(2, cores), waiting=64, answered=metrics.search_seconds.observe)
+    searches = Gate(at_once=max(2, cores), waiting=64, waiting_overloaded=0, answered=metrics.search_seconds.observe)
     lookups = Gate(at_once=max(2, cores), waiting=64)
     pictures = Gate(at_once=max(2, cores), waiting=512)
     watch = VersionWatch(service, every=config.poll_seconds)
@@ -137,6 +140,7 @@ def create_app(
         middleware=[
             Middleware(CountRequests, metrics=metrics),
             Middleware(middleware.SecurityHeaders),
+            Middleware(RequestLog),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(config.accepted_hosts), www_redirect=False),
             *login,
             Middleware(CORSMiddleware, allow_origins=[]),  # no other site may read; without it Gradio adds its own

@@ -26,7 +26,8 @@ MAX_AGE_SECONDS = 30 * 60.0
 QUOTA_BYTES = 512 * 2**20
 """Size of all uploads together, in bytes; beyond it the oldest go."""
 
-_PREFIX = "lookalike-uploads-"
+PREFIX = "lookalike-uploads-"
+"""Every folder of uploads is named so."""
 _LOCK = "in-use"
 
 
@@ -46,7 +47,7 @@ class Uploads:
         """
         base = Path(parent or tempfile.gettempdir())
         _remove_abandoned(base)
-        own = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base)).resolve()
+        own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base)).resolve()
         self._own = own
         self._lock = os.open(own / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -109,7 +110,7 @@ class Uploads:
 
 def _remove_abandoned(base: Path) -> None:
     """Remove this user's folders whose process is gone."""
-    for folder in base.glob(f"{_PREFIX}*"):
+    for folder in base.glob(f"{PREFIX}*"):
         try:
             status = folder.lstat()
             if status.st_uid != os.getuid() or folder.is_symlink():

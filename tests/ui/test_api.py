@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from PIL import Image
+from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
 from catalog.config import ScanConfig
@@ -26,6 +27,7 @@ from search.service import SearchService
 from ui.answers import facets
 from ui.error_handlers import add_error_handlers
 from ui.gate import Overloaded
+from ui.log import RequestLog
 
 
 @pytest.fixture
@@ -415,7 +417,7 @@ def test_what_there_is_not_is_a_problem(client: httpx.Client, method: str, path:
 
 
 def test_errors_of_the_server_are_problems_that_tell_nothing() -> None:
-    app = FastAPI()
+    app = FastAPI(middleware=[Middleware(RequestLog)])
     add_error_handlers(app)
 
     @app.get("/busy")
