@@ -87,7 +87,7 @@ class Login:
             await response(scope, receive, send)
 
     def _may_pass(self, scope: Scope) -> bool:
-        if scope["type"] == "http" and scope["path"] in OPEN_ROUTES:
+        if scope["type"] == "http" and scope["path"] in OPEN_ROUTES and scope["method"] in ("GET", "HEAD"):
             return True
         sent = [value for name, value in scope["headers"] if name == b"authorization"]
         return len(sent) == 1 and self.credentials.include(sent[0])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import pytest
@@ -24,8 +26,10 @@ from starlette.websockets import WebSocket
 
 from catalog.errors import UsageError
 from search.service import SearchService
+from tests.reliability.served import raw
+from tests.ui.conftest import ServerThread
 from ui.config import ServeConfig
-from ui.login import Credentials, Login
+from ui.login import OPEN_ROUTES, Credentials, Login
 from ui.server import create_app
 from ui.uploads import Uploads
 
@@ -216,7 +220,7 @@ def test_only_the_words_of_health_are_open(guarded: TestClient) -> None:
 def app(service: SearchService, tmp_path: Path) -> Iterator[FastAPI]:
     """The whole application with a login."""
     with Uploads(parent=tmp_path) as uploads:
-        config = ServeConfig(login=write(tmp_path, GOOD), allowed_hosts=("testserver",))
+        config = ServeConfig(login=write(tmp_path, GOOD), admin=True, poll_seconds=0.1)
         yield create_app(service, uploads=uploads, config=config)
 
 
@@ -231,22 +235,75 @@ def addresses(routes: Sequence[BaseRoute]) -> Iterator[tuple[str, str]]:
             yield from ((method, path) for method in route.methods or {"GET"})
 
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW")
+SPELLINGS = (
+    "{path}/",
+    "/{path}",
+    "{path}?x=1",
+    "{path}%00",
+    "{path}%2f",
+    "{upper}",
+    "{path};x",
+    "/x/..{path}",
+    "{path}#x",
+)
+REFUSED: tuple[dict[str, str], ...] = (
+    {},
+    {"Authorization": basic("anna", "wrong")},
+    {"Authorization": "Bearer wrong"},
+    {"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"},  # a browser's question before the first
+    {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "x" * 22 + "==",
+    },
+    {"Accept": "text/event-stream", "X-Forwarded-For": "127.0.0.1", "X-Original-URL": "/healthz"},
+)
+"""Headers that let nobody in."""
+
+
 def test_every_route_wants_the_login_but_two(app: FastAPI) -> None:
-    listed = sorted(set(addresses(app.routes)))
-    paths = {path for _, path in listed}
-    assert {"/", "/api/search", "/api/products/1", "/media/1", "/docs", "/docs/1", "/metrics", "/openapi.json"} <= paths
-    assert {"/config", "/gradio_api/upload", "/gradio_api/queue/join", "/assets/1", "/theme.css"} <= paths
-    client = TestClient(app)
-    for method, path in [*listed, ("GET", "/nowhere"), ("POST", "/api/nowhere"), ("OPTIONS", "/"), ("BREW", "/")]:
-        response = client.request(method, path)
-        if path in ("/healthz", "/readyz"):
-            assert response.status_code != 401
-        else:
-            assert response.status_code == 401, f"{method} {path}"
-            assert "default-src 'self'" in response.headers["content-security-policy"]
-    client.headers["Authorization"] = basic("anna", PASSWORD)
-    for path in ("/", "/config", "/theme.css", "/docs", "/metrics", "/openapi.json", "/api/status"):
-        assert client.get(path).status_code == 200, path
+    listed = {path for _, path in addresses(app.routes)}
+    assert {
+        "/",
+        "/api/search",
+        "/api/products/1",
+        "/media/1",
+        "/docs",
+        "/docs/1",
+        "/metrics",
+        "/openapi.json",
+    } <= listed
+    assert {"/config", "/gradio_api/upload", "/gradio_api/queue/join", "/assets/1", "/theme.css"} <= listed
+    assert {"/admin", "/api/admin/status", "/gradio_api/queue/data", "/gradio_api/heartbeat/1", "/static/1"} <= listed
+    closed = sorted({*listed, "/nowhere", "/api/nowhere", "/gradio_api/file=/etc/passwd"} - OPEN_ROUTES)
+    with ServerThread(app) as url:
+        for path in closed:
+            for method in METHODS:
+                refused(url, method, path)
+            for headers in REFUSED:
+                refused(url, "GET", path, headers)
+        for path in (*OPEN_ROUTES, "/", "/api/status"):
+            for spelling in SPELLINGS:
+                spelled = spelling.format(path=path, upper=path.upper())
+                if spelled.partition("?")[0] not in OPEN_ROUTES:
+                    refused(url, "GET", spelled)
+        assert [raw(url, "GET", path)[1] for path in ("/healthz", "/readyz")] == [b"ok", b"ready"]
+        for path in OPEN_ROUTES:
+            assert raw(url, "HEAD", path)[1] == b""
+            for method in set(METHODS) - {"GET", "HEAD"}:
+                refused(url, method, path)
+        with httpx.Client(base_url=url, headers={"Authorization": basic("anna", PASSWORD)}) as client:
+            for path in ("/", "/config", "/theme.css", "/docs", "/metrics", "/openapi.json", "/api/status", "/admin"):
+                assert client.get(path).status_code == 200, path
+
+
+def refused(url: str, method: str, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Nothing but 401 is told."""
+    status, body = raw(url, method, path, headers)
+    assert status == 401, f"{method} {path} {headers}"
+    assert method == "HEAD" or json.loads(body)["code"] == "login-needed"
 
 
 def test_a_login_file_that_is_wrong_ends_the_start(service: SearchService, tmp_path: Path) -> None:
