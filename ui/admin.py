@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 
 from catalog.errors import BadImage, StoreBusy, UsageError, VersionError
@@ -288,6 +289,8 @@ async def _comparison(request: Request) -> tuple[Comparison, list[bytes], str]:
             fields = {name: form[name] for name in form if name not in ("photo", "versions")}
             asked = Comparison.model_validate({**fields, "versions": form.getlist("versions")})
         return asked, photos, (sent[0].filename or "") if sent else ""
+    except FormParserError:  # older releases of Starlette let it through
+        raise HTTPException(400, "the form cannot be read: send it as curl -F does") from None
     except ValidationError as error:
         told = [
             {**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False, include_context=False)

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 
 from search.batch import name_together
@@ -51,6 +52,8 @@ async def read_search_request(request: Request) -> SearchRequest:
         if kind in FORMS:
             async with request.form() as form:
                 return await _of_form(form)
+    except FormParserError:  # older releases of Starlette let it through
+        raise HTTPException(400, "the form cannot be read: send it as curl -F does") from None
     except ValidationError as error:
         raise RequestValidationError(
             [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False, include_context=False)]
