@@ -31,8 +31,9 @@ from catalog.errors import BadImage
 from catalog.image import UPLOAD_LIMITS, ImageLimits, decode_photo
 from catalog.memory_bound import address_space
 
-MEMORY_LIMIT = 500_000_000
-"""Bytes of address space that a worker may take above what it has after starting."""
+MEMORY_LIMIT = 480_000_000
+"""Bytes of address space that a worker may take above what it has after starting. What it then reads of its libraries
+for the first time comes on top of that in memory: 500 MB in all."""
 
 _REQUEST = struct.Struct(">QI")
 _REPLY = struct.Struct(">BIIQ")

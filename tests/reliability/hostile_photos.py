@@ -107,13 +107,14 @@ def _odd_colours() -> Iterator[GoodPhoto]:
 
 def bad_photos(cuts: int) -> Iterator[BadPhoto]:
     """Everything that must be left out; each format cut at so many places."""
-    for label, whole in whole_photos().items():
+    photos = whole_photos()
+    for label, whole in photos.items():
         codes = ("truncated", "corrupt") if label.startswith(NOT_TRUNCATED) else ("truncated",)
         for part in np.linspace(0.25, 0.95, cuts):
             name = f"cut-{label}-{part:.3f}.{label.split('-')[0]}".lower().encode()
             yield BadPhoto(name, whole[: int(len(whole) * part)], codes)
     for name in odd_names():
-        yield BadPhoto(name + b".jpg", whole_photos()["JPEG"][:700], ("truncated",))
+        yield BadPhoto(name + b".jpg", photos["JPEG"][:700], ("truncated",))
     yield BadPhoto(b"zero.jpg", b"", ("empty",))
     for name, content in {
         b"page.jpg": b"<!DOCTYPE html><html><body>404</body></html>",
