@@ -102,20 +102,19 @@ def publish(
     try:
         point_to(store, version.id)
     except OSError as error:
-        undone = _named(store) != version.id
-        in_use = "the version in use stays" if undone else "the new version is in use, but a power loss may undo that"
         raise LookalikeError(
-            f"CURRENT could not be written in {store.root} ({error.strerror}): {in_use}; "
+            f"CURRENT could not be written in {store.root} ({error.strerror}): {_in_use(store, version)}; "
             'free some space and run "lookalike index" again'
         ) from None
     return version
 
 
-def _named(store: Store) -> str:
+def _in_use(store: Store, new: IndexVersion) -> str:
     try:
-        return current_id(store)
-    except VersionError:
-        return ""
+        stays = current_id(store) != new.id
+    except VersionError as error:
+        return str(error)
+    return "the version in use stays" if stays else "the new version is in use, but a power loss may undo that"
 
 
 def _check_space(store: Store, embeddings: Embeddings, encoder: EncoderFiles) -> None:

@@ -1,9 +1,12 @@
-"""A version is whole or not there: a disk that is full or fails at any call of a publish ends it with one line, the
-version before stays in use, and the next publish works and leaves nothing behind."""
+"""A version is whole or not there: a disk that is full or fails at any call of a publish, once or from then on, ends
+it with one line; exactly the version before or the new one is served; the next publish works and leaves nothing behind.
+"""
 
 from __future__ import annotations
 
 import errno
+import itertools
+import math
 import os
 import random
 import resource
@@ -33,17 +36,18 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 class Refusal:
-    """Refuses one call, by its number among the CALLS; counts them."""
+    """Refuses one of the CALLS, by its number, or all from there on; keeps them."""
 
-    def __init__(self, number: int, error: int) -> None:
-        self.number, self.error = number, error
+    def __init__(self, first: float, error: int = 0, *, lasting: bool = False) -> None:
+        self._first, self._error, self._lasting = first, error, lasting
         self.calls: list[Operation] = []
 
     def __call__(self, operation: Operation) -> None:
         if operation.kind in CALLS:
+            number = len(self.calls)
             self.calls.append(operation)
-            if len(self.calls) - 1 == self.number:
-                raise OSError(self.error, os.strerror(self.error), operation.path)
+            if number == self._first or (self._lasting and number > self._first):
+                raise OSError(self._error, os.strerror(self._error), operation.path)
 
 
 def copied(store: Path, folder: Path) -> Path:
@@ -86,17 +90,18 @@ def test_a_disk_that_is_full_or_fails_at_any_call(
     long: bool,
     record_figures: Callable[[str, dict[str, Any]], None],
 ) -> None:
-    counted = Refusal(-1, 0)
+    counted = Refusal(math.inf)
     store = copied(published.store, tmp_path / "counted")
     with Watch(store, counted):
         assert publish_command(published.kind, store) == 0
-    cases = [(number, error) for number in range(len(counted.calls)) for error in ERRORS]
+    possible = list(itertools.product(range(len(counted.calls)), ERRORS, (False, True)))
+    cases = possible if long else random.Random(0).sample(possible, SHORT_CASES)
     told_of = 0
-    for number, error in cases if long else random.Random(0).sample(cases, SHORT_CASES):
-        where = f"{errno.errorcode[error]} at call {number}: {counted.calls[number]}"
+    for number, error, lasting in cases:
+        where = f"{errno.errorcode[error]} {'from' if lasting else 'at'} call {number}: {counted.calls[number]}"
         store = copied(published.store, tmp_path / "store")
         capsys.readouterr()
-        with Watch(store, Refusal(number, error)):
+        with Watch(store, Refusal(number, error, lasting=lasting)):
             code = publish_command(published.kind, store)
         check_after(published, store, code, capsys.readouterr().err, where)
         told_of += code
