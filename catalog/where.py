@@ -60,17 +60,18 @@ def rows_where(condition: str, table: pa.Table) -> npt.NDArray[np.bool_]:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         place = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-        raise _refused(f"it cannot be read{place} ({getattr(error, 'msg', error)})", condition) from None
+        raise _refused(f"it cannot be read{place} ({getattr(error, 'msg', error)})", condition, table) from None
     try:
         met = _Reader(text, table).truth(tree.body)
     except RecursionError:
-        raise _refused("it is nested too deeply", condition) from None
+        raise _refused("it is nested too deeply", condition, table) from None
     return mask(met)
 
 
-def _refused(what: str, part: str) -> UsageError:
+def _refused(what: str, part: str, table: pa.Table) -> UsageError:
     return UsageError(
-        f'where must be a condition such as price < 20 and category == "mug"; {what}: "{shown(part[:80])}"'
+        f'where must be a condition such as price < 20 and category == "mug"; {what}: {shown(part[:80])}; '
+        f"there are the columns {', '.join(table.schema.names)}"
     )
 
 
@@ -194,7 +195,7 @@ class _Reader:
             raise self._refused(f"{name} holds {family}; this is none", node) from None
 
     def _refused(self, what: str, node: ast.AST) -> UsageError:
-        return _refused(what, ast.get_source_segment(self._text, node) or self._text)
+        return _refused(what, ast.get_source_segment(self._text, node) or self._text, self._table)
 
 
 def family_of(kind: pa.DataType) -> str:

@@ -25,5 +25,6 @@ def colour_weight(choice: ColourChoice) -> float:
         UsageError: it does not lie in 0 … 1.
     """
     weight = NAMED_WEIGHTS[choice] if isinstance(choice, str) else choice
-    require(0 <= weight <= 1, "--colour must lie in 0 to 1", weight, f"{DEFAULT_COLOUR} is the default")
+    remedy = f"the default is {DEFAULT_COLOUR}; {' and '.join(NAMED_WEIGHTS)} are names of two"
+    require(0 <= weight <= 1, "--colour must lie in 0 to 1", weight, remedy)
     return weight

@@ -4,8 +4,8 @@ Pairs that need no label: slightly altered copies with their originals; photos w
 (where the catalog has too few, strongly altered copies stand in); photos with the most similar photo of another
 product; strongly altered copies with any photo of another product, since a query comes from elsewhere than the
 catalog. A threshold is the least value at which pairs that are not of its kind pass no more often than is allowed
-(Neyman and Pearson 1933), so a verdict errs on the side of saying less. Fitted on every other photo, measured on the
-rest.
+(Neyman and Pearson 1933), so a verdict errs on the side of saying less; for "same product" with 95 % confidence, since
+few of a small catalog's pairs decide. Fitted on every other photo, measured on the rest.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ FEWEST_SIBLINGS = 40
 """With fewer photos that have another of their product, altered copies stand in for these."""
 ERRORS = {"same_photo": 0.01, "same_product": 0.05, "similar": 0.01}
 """How often at most the verdict may be given to the nearest other photo, to that of another product, to any photo."""
+UNSURE = 0.05
+"""How likely it may be that "same product" is given more often than that."""
+EQUAL = 1 - 1e-5
+"""Vectors as similar as this are equal: whatever else the catalog holds, they are of the same photo."""
 REDRAWN = 20
 """How often those that happen to be of the photo's own product are drawn again."""
 KEPT_WITHIN = 0.2
@@ -211,18 +215,30 @@ class _Catalog:
 def _thresholds(pairs: Pairs) -> tuple[Thresholds, ...]:
     made = []
     for place, weight in enumerate(COLOUR_GRID):
-        similar, same_product, same_photo = (
+        similar, same_photo = (
             float(np.quantile(kind[place], 1 - ERRORS[verdict], method="higher"))
-            for verdict, kind in (
-                ("similar", pairs.unrelated),
-                ("same_product", pairs.other_product),
-                ("same_photo", pairs.other_photo),
-            )
+            for verdict, kind in (("similar", pairs.unrelated), ("same_photo", pairs.other_photo))
         )
-        same_product = max(same_product, similar)
-        same_photo = max(same_photo, same_product)
+        same_product = min(max(_seldom_reached(pairs.other_product[place], ERRORS["same_product"]), similar), EQUAL)
+        same_photo = min(max(same_photo, same_product), EQUAL)
+        similar = min(similar, same_product)
         made.append(Thresholds(colour=weight, same_photo=same_photo, same_product=same_product, similar=similar))
     return tuple(made)
+
+
+def _seldom_reached(similarities: Similarities, part: float) -> float:
+    """The least similarity that at most such a part of pairs like these reaches, but for a chance of UNSURE.
+
+    Tolerance limits of order statistics: Wilks, Annals of Mathematical Statistics 1941.
+    """
+    ranked, count = np.sort(similarities)[::-1], len(similarities)
+    reached = 0
+    exactly = at_most = (1 - part) ** count  # how likely 0, or at most 0, would reach a limit that such a part reaches
+    while at_most <= UNSURE and reached < count - 1:
+        reached += 1
+        exactly *= (count - reached + 1) / reached * part / (1 - part)
+        at_most += exactly
+    return float(np.nextafter(ranked[max(0, reached - 1)], np.float32(2)))
 
 
 def _measure(thresholds: Thresholds, pairs: Pairs, place: int) -> Mapping[str, float]:

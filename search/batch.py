@@ -112,7 +112,8 @@ class BatchSummary:
 
     def __str__(self) -> str:
         among = "" if self.searched is None else f", among the {self.searched:,} photos that meet the condition"
-        lines = [f"{self.answered} queries answered by version {self.version} in {self.seconds:.1f} s{among}"]
+        count = "1 query" if self.answered == 1 else f"{self.answered} queries"
+        lines = [f"{count} answered by version {self.version} in {self.seconds:.1f} s{among}"]
         lines += [f"not read: {shown(query.name)}: {query.error}" for query in self.unreadable]
         return "\n".join(lines)
 
@@ -301,6 +302,7 @@ def _answers(
         hidden=asking.refinement.hidden if asking.refinement else (),
         hide_duplicates=asking.hide_duplicates,
         close_only=asking.close_only,
+        judged=not (asking.refinement and asking.refinement.moves),
     )
     seconds = (time.perf_counter() - begun) / len(queries)
     return [

@@ -34,6 +34,7 @@ def best_answers(
     hidden: Collection[int],
     hide_duplicates: bool,
     close_only: bool,
+    judged: bool = True,
 ) -> list[tuple[Match, ...]]:
     """The k best answers to each query, most alike first; fewer where there are fewer.
 
@@ -44,8 +45,10 @@ def best_answers(
         asked_with: per query, the item_id of the product that it is, which is no answer to itself; None: of none.
         hide_duplicates: of answers that look like the same photo of each other, leave only the first.
         close_only: leave out what is no close match.
+        judged: tell what similarities mean. Of a query that likes and dislikes have moved they say nothing: verdicts
+            are fitted on photos.
     """
-    weighed, thresholds = snapshot.weighed(queries, colour), snapshot.thresholds(colour)
+    weighed, thresholds = snapshot.weighed(queries, colour), snapshot.thresholds(colour) if judged else None
     own = int(any(item_id is not None for item_id in asked_with))
 
     def nearest(rows: Sequence[int], count: int) -> list[tuple[Match, ...]]:

@@ -44,6 +44,11 @@ class Refinement:
             widths=snapshot.widths,
         )
 
+    @property
+    def moves(self) -> bool:
+        """Whether anything is liked or disliked."""
+        return bool(len(self.liked) or len(self.disliked))
+
     def moved(self, queries: Floats) -> Floats:
         """Queries towards what is liked and away from what is not, float32 (Q, D); as they were where there is none."""
         return rocchio(queries, self.liked, self.disliked, self.widths)

@@ -121,6 +121,7 @@ class SearchService:
             hidden=refinement.hidden,
             hide_duplicates=question.hide_duplicates,
             close_only=question.close_only,
+            judged=not refinement.moves,
         )
         return SearchResult(
             query=name or "upload",

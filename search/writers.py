@@ -151,8 +151,9 @@ class TableWriter:
     def write(self, answer: SearchResult) -> None:
         """Print one answer."""
         self._file.write(f"{shown(answer.query)}{os.linesep}")
+        if not answer.matches:
+            self._file.write("       nothing: no product is close enough, or none meets the condition\n")
         for match in answer.matches:
-            self._file.write(
-                f"{match.rank:5d}  {match.similarity:.3f}  {match.verdict or '':14}  {shown(match.item.path)}"
-            )
-            self._file.write("\n" if match.item.title == match.item.path else f"  {shown(match.item.title)}\n")
+            item = match.item
+            told = "  ".join(map(shown, dict.fromkeys((item.item_id, item.path, item.title))))
+            self._file.write(f"{match.rank:5d}  {match.similarity:.3f}  {match.verdict or '':14}  {told}\n")

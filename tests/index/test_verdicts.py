@@ -16,7 +16,7 @@ from catalog.manifest import Manifest
 from catalog.store import Store
 from index.build import build_version
 from index.config import IndexConfig
-from index.fit_verdicts import ERRORS, fit_verdicts
+from index.fit_verdicts import ERRORS, _seldom_reached, fit_verdicts
 from index.loading import LoadedVersion, load_current
 from index.vectors import Embeddings
 from index.verdicts import Thresholds, Verdicts
@@ -52,14 +52,23 @@ def test_fitted_thresholds_against_all_pairs(loaded: LoadedVersion) -> None:
         similarities = (1 - thresholds.colour) * own[0] @ own[0].T + thresholds.colour * own[1] @ own[1].T
         np.fill_diagonal(similarities, -1)
         nearest = similarities.max(axis=1)  # every photo is a product of its own here
-        for name in ("same_photo", "same_product"):
-            least = np.sort(nearest[fitted])[int(np.ceil((1 - ERRORS[name]) * (len(fitted) - 1)))]
-            assert getattr(thresholds, name) >= least - 1e-5
-            if thresholds.same_product > thresholds.similar:
-                assert getattr(thresholds, name) == pytest.approx(least, abs=1e-5)
+        others = nearest[fitted]
+        least = np.sort(others)[int(np.ceil((1 - ERRORS["same_photo"]) * (len(others) - 1)))]
+        assert thresholds.same_photo >= least - 1e-5
+        assert not (others >= thresholds.same_product + 1e-5).any()  # so few pairs make nothing sure
+        assert thresholds.same_product <= max(others.max(), thresholds.similar) + 1e-5
         measured = verdicts.measured["by_weight"][str(thresholds.colour)]
         assert 0 <= measured["other_photos_called_same_photo"] <= measured["other_products_called_same_product"] < 0.5
     assert verdicts.measured["sibling"] == "strongly altered copies"
+
+
+@pytest.mark.parametrize("pairs", [60, 216, 500])
+def test_a_product_is_seldom_called_the_same_as_another(pairs: int) -> None:
+    """In at most one of twenty catalogs is the verdict given more often than it may be."""
+    drawn = np.random.default_rng(pairs).random((1_000, pairs), np.float32)
+    reached = np.array([1 - _seldom_reached(each, 0.05) for each in drawn])
+    assert (reached > 0.05).mean() < 0.07
+    assert reached.mean() > 0.25 * 0.05  # and it is given
 
 
 def test_other_photos_of_a_product_are_used_where_there_are_enough(loaded: LoadedVersion) -> None:

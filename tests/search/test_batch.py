@@ -143,7 +143,7 @@ def test_photos_of_one_thing_are_one_query(store: Store, tmp_path: Path) -> None
     rows, told, code = ask_together(folder)
     assert [row["query"] for row in rows] == [str(folder)] * 5
     assert {row["item_id"] for row in rows[:2]} == {"p4", "p9"}
-    assert told.startswith("1 queries answered") and "not read: broken.jpg" in told and code == 3
+    assert told.startswith("1 query answered") and "not read: broken.jpg" in told and code == 3
     again, _, code = ask_together(folder / "9.png", folder / "4.png")
     assert [row["query"] for row in again] == [f"{folder / '9.png'} + 1 more"] * 5 and code == 0
     assert [(row["item_id"], row["similarity"]) for row in again] == [

@@ -6,6 +6,7 @@ lookalike.camera = (dialog, opener, taken) => {
   const { create } = lookalike.util;
   const video = dialog.querySelector("video");
   const problem = dialog.querySelector(".problem");
+  const take = dialog.querySelector(".take");
   if (!navigator.mediaDevices?.getUserMedia) {
     if (!matchMedia("(pointer: coarse)").matches) return;
     const input = create("input");
@@ -19,6 +20,7 @@ lookalike.camera = (dialog, opener, taken) => {
   opener.hidden = false;
   opener.addEventListener("click", async () => {
     problem.hidden = true;
+    take.disabled = video.hidden = false;
     dialog.showModal();
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
@@ -27,9 +29,10 @@ lookalike.camera = (dialog, opener, taken) => {
     } catch {
       problem.textContent = "No camera can be used: allow it in the browser, or choose a file.";
       problem.hidden = false;
+      take.disabled = video.hidden = true;
     }
   });
-  dialog.querySelector(".take").addEventListener("click", () => {
+  take.addEventListener("click", () => {
     if (!video.videoWidth) return;
     const still = create("canvas");
     still.width = video.videoWidth;

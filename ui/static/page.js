@@ -17,6 +17,8 @@
   let question = empty();
   let newest = 0; // the number of the newest question: only its answer is shown
   let patience = 0;
+  let settled = null; // the newest question that has been answered, to go back to from one that cannot be
+  let complaint = null; // {cause, problem} of a photo that was left out, said beside the answer to the others
   let product = null; // what the newest answer says of the product that was asked with
   let version = null;
   let waiting = []; // changes that are asked for once the visitor has stopped typing or moving
@@ -57,6 +59,7 @@
    * the browser's history.
    */
   function ask(changes, { keep = true, by = null } = {}) {
+    complaint = null;
     for (const change of [...waiting, changes]) question = { ...question, ...(typeof change === "function" ? change(question) : change) };
     forgetWaiting();
     if (!keep) question.k = 12;
@@ -103,6 +106,7 @@
     product = keep ? product : null;
     if (!keep) parts.query.closeCrop();
     parts.query.show(question, product);
+    parts.query.complain(complaint);
     parts.refine.show(question, force);
     parts.results.wait(keep);
     if (!keep) scrollTo({ top: 0, behavior: calm() ? "auto" : "smooth" });
@@ -143,6 +147,7 @@
       return;
     }
     product = value.product;
+    settled = question;
     for (const one of [...question.liked, ...question.disliked]) Object.assign(one, value.named[one.id] ?? {});
     parts.query.show(question, product);
     parts.refine.show(question);
@@ -158,11 +163,27 @@
       send(true);
       return;
     }
-    const photoIsToBlame = status === 422 && code !== "usage" && code !== "expired" && question.photos.length;
-    const blamed = question.photos.length > 1 ? "One of the photos cannot be used." : `“${parts.query.name(question.photos)}” cannot be used.`;
-    if (photoIsToBlame) invite(sentence(detail), blamed);
-    else if (code === "expired") invite(sentence(detail));
+    const refused = status === 422;
+    const filtered = Object.keys(question.filters).length > 0;
+    if (refused && code !== "usage" && code !== "expired" && question.photos.length) leaveOut(detail);
+    else if (code === "expired" || (refused && question.product !== null && product === null && !filtered)) invite(sentence(detail));
     else parts.results.fail(sentence(detail), () => send(true));
+  }
+
+  /** A photo cannot be used: go on with the others, or with what was asked before; to the start where there is neither. */
+  function leaveOut(detail) {
+    const [, place, reason] = /^(?:photo (\d+) of \d+: )?(.*)$/s.exec(detail); // of several, the server says which
+    const unusable = question.photos[(place ?? 1) - 1];
+    const others = question.photos.filter((each) => each !== unusable);
+    const said = { cause: `“${parts.query.name([unusable])}” cannot be used.`, problem: sentence(reason) };
+    if (!others.length && !settled) {
+      invite(said.problem, said.cause);
+      return;
+    }
+    question = others.length ? { ...question, photos: others } : settled;
+    complaint = { cause: [complaint?.cause, said.cause].filter(Boolean).join(" "), problem: said.problem };
+    history.replaceState({ question }, "", toAddress(question));
+    send(false, true);
   }
 
   /** Back to the start, saying what went wrong if anything did; answers on their way are dropped. */
@@ -170,7 +191,7 @@
     forgetWaiting();
     newest += 1;
     settle();
-    product = null;
+    product = settled = complaint = null;
     question = next(question);
     root.dataset.view = "invite";
     document.title = TITLE;
@@ -179,10 +200,16 @@
     parts.results.clear();
   }
 
-  /** The start again, by the visitor's own wish or because of a file. */
-  function begin(problem = "", cause = "") {
-    invite(problem, cause);
+  /** The start again, by the visitor's own wish. */
+  function begin() {
+    invite();
     remember();
+  }
+
+  /** Files that are not even sent: what is shown stays. */
+  function refuse(problem, cause) {
+    if (root.dataset.view === "asked") parts.query.complain({ problem, cause });
+    else invite(problem, cause);
   }
 
   function unanswered() {
@@ -213,6 +240,7 @@
     answered,
     ask,
     begin,
+    refuse,
     steer,
     unanswered,
     sawVersion,

@@ -52,12 +52,12 @@ lookalike.query = (element, props, upload, trigger) => {
     if (!given.length) return;
     const large = given.find((file) => file.size > props.max_bytes);
     if (large) {
-      lookalike.begin(`It has ${megabytes(large.size)}; a photo may have at most ${megabytes(props.max_bytes)}.`, `“${large.name}” cannot be used.`);
+      lookalike.refuse(`It has ${megabytes(large.size)}; a photo may have at most ${megabytes(props.max_bytes)}.`, `“${large.name}” cannot be used.`);
       return;
     }
     const before = replacing ? [] : lookalike.asked().photos;
     if (before.length + given.length > MOST_PHOTOS) {
-      lookalike.begin(`They are ${before.length + given.length}; at most ${MOST_PHOTOS} photos of one thing can be asked with.`, "Too many photos.");
+      lookalike.refuse(`They are ${before.length + given.length}; at most ${MOST_PHOTOS} photos of one thing can be asked with.`, "Too many photos.");
       return;
     }
     const numbers = given.map((file) => {
@@ -133,6 +133,12 @@ lookalike.query = (element, props, upload, trigger) => {
     find(".photos").replaceChildren(...(many < 2 ? [] : question.photos.map((number) => chip(number, question.photos))));
   }
 
+  function say(line, problem, cause) {
+    line.querySelector("strong").textContent = cause;
+    line.querySelector("span").textContent = problem;
+    line.hidden = !problem;
+  }
+
   /** One of several photos, and the way to take it out. */
   function chip(number, all) {
     const item = create("li");
@@ -153,10 +159,9 @@ lookalike.query = (element, props, upload, trigger) => {
       crop.close();
       find(".invite").hidden = false;
       find(".asked").hidden = true;
-      find(".problem strong").textContent = cause;
-      find(".problem span").textContent = problem;
-      find(".problem").hidden = !problem;
+      say(find(".invite .problem"), problem, cause);
     },
+    complain: (complaint) => say(find(".asked .problem"), complaint?.problem ?? "", complaint?.cause ?? ""),
     closeCrop: () => crop.close(),
     knows: (numbers) => numbers.every((number) => photos.has(number)),
     name: (numbers) => photos.get(numbers[0])?.name ?? "",

@@ -86,9 +86,9 @@ lookalike.results = (element, props, watch) => {
     matches = answer.matches;
     const list = shown();
     const left = matches.length - list.length;
-    heading.textContent = describe(list.length, product);
-    advise(list.length, left);
     const far = matches.filter((match) => match.verdict === NO_MATCH).length;
+    heading.textContent = describe(list.length, far, product);
+    advise(list.length, left);
     note.hidden = !(far && list.length);
     if (question.all) note.replaceChildren(`${far} of them ${far === 1 ? "is" : "are"} no close match. `, button("quiet", "Hide them", () => lookalike.ask({ all: false })));
     else note.replaceChildren(`${count(left, "more product")} ${left === 1 ? "is" : "are"} no close match. `, anyway());
@@ -169,13 +169,15 @@ lookalike.results = (element, props, watch) => {
 
   function tools() {
     find(".tools").hidden = !matches.length;
+    find(".export").hidden = !shown().length;
     find(".copy").hidden = find(".untick").hidden = !ticked.size;
     find(".copy").textContent = "Copy ids";
     find(".export").textContent = ticked.size ? `Export ${ticked.size} as CSV` : "Export CSV";
   }
 
-  function describe(found, product) {
+  function describe(found, far, product) {
     if (!found) return matches.length ? "No close match" : "Nothing found";
+    if (question.all && far === found) return `${count(found, "product")}, none a close match`;
     const what = question.crop ? "this part" : question.photos.length > 1 ? "your photos" : question.photos.length ? "your photo" : product ? "this one" : "what you like";
     return `${count(found, "product")} like ${what}`;
   }
