@@ -56,6 +56,8 @@ def fault_of(index: faiss.Index, kind: type[faiss.Index]) -> str:
     if tuple(type(part) for part in parts) != ALLOWED[kind].parts:
         return "it is made of " + ", ".join(type(part).__name__ for part in parts)
     for part in parts:
+        if not getattr(part, "is_trained", True):
+            return "it says that it is not trained"
         if isinstance(part, faiss.InvertedLists):
             if not all(np.all((ids >= 0) & (ids < index.ntotal)) for ids in _ids(part)):
                 return "it names vectors that it does not have"

@@ -126,10 +126,9 @@ def hostile(kind: str, content: bytes) -> Iterator[tuple[str, bytes]]:
     for number in LARGE:
         yield f"{kind} of {number} vectors", content.replace(count, struct.pack("<q", number), 1)
     yield f"{kind} of a negative width", content[:4] + struct.pack("<i", -1) + content[8:]
-    yield (
-        f"{kind} by another measure",
-        content[:32] + content[32:].replace(struct.pack("<?i", True, 0), struct.pack("<?i", True, 1), 1),
-    )
+    trained, at = struct.pack("<?i", True, 0), content.index(struct.pack("<?i", True, 0), 24)  # and the inner product
+    for name, told in {"by another measure": (True, 1), "that is not trained": (False, 0)}.items():
+        yield f"{kind} {name}", content[:at] + struct.pack("<?i", *told) + content[at + len(trained) :]
 
 
 def bent(whole: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
