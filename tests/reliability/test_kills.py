@@ -1,9 +1,10 @@
 """kill -9 at any moment of scan, train, index (embed, build, publish) and sync loses nothing acknowledged.
 
-Each command is killed at random moments on small real stores: after a random time, or just before one of the operations
-by which it changes a file; some of them as whole processes, most as forked children of one that has everything imported
-(tests/reliability/warm_process.py). After each kill the store must be whole and hold what the command had said; it is
-then killed again or run to its end, and the end must be that of a command never killed, with no file left over.
+Each command is killed at random moments on small real stores: after a random time, or before or during one of the
+operations by which it changes a file; some of them as whole processes, most as forked children of one that has
+everything imported (tests/reliability/warm_process.py). After each kill the store must be whole and hold what the
+command had said; it is then killed again or run to its end, and the end must be that of a command never killed, with
+no file left over.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ RARELY = {"index, with the export": 1, "index --encoder imagenet": 1}
 """Those that take long, in the long version only."""
 WHOLE = 10
 """Every so many rounds kill whole processes, the others forked children."""
+LATEST = 0.005
+"""Seconds from the beginning of an operation on a file to a kill in it."""
 MOST_IN_A_ROW = 4
 """Kills before a command may run to its end."""
 TIMES = ("step_seconds", "views_per_second")
@@ -154,7 +157,8 @@ class Stage:
         line = [*arguments, "--store", str(self.root)]
         if random.random() < 0.5:
             return self.warm.run(line, after=float(random.uniform(0, scene.whole.seconds)))
-        return self.warm.run(line, before_operation=int(random.integers(scene.whole.operations)))
+        late = float(random.choice([0.0, random.uniform(0, LATEST)]))
+        return self.warm.run(line, at_operation=int(random.integers(scene.whole.operations)), late=late)
 
 
 @pytest.fixture(scope="module")

@@ -64,16 +64,25 @@ class Warm:
         )
 
     def run(
-        self, arguments: Sequence[str], *, after: float | None = None, before_operation: int | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        after: float | None = None,
+        at_operation: int | None = None,
+        late: float = 0.0,
     ) -> Ended:
-        """Run a command, and kill it: after so many seconds, or just before it changes a file for the so-many-th time.
+        """Run a command, and kill it: after so many seconds, or as it changes a file for the so-many-th time.
 
         Whichever is None does not happen; a command may end before it is killed.
+
+        Args:
+            late: seconds from the beginning of that operation; 0: before it.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._said.write_text("")  # a child may be killed before it has said anything
-        asked = {"arguments": arguments, "said": str(self._said), "after": after, "before_operation": before_operation}
+        asked = {"arguments": arguments, "said": str(self._said), "after": after}
+        asked |= {"at_operation": at_operation, "late": late}
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
         told = json.loads(self._process.stdout.readline())
@@ -89,27 +98,35 @@ class Warm:
         self._process.communicate()
 
 
-def _run(arguments: Sequence[str], said: str, after: float | None, before_operation: int | None) -> Mapping[str, Any]:
+def _run(
+    arguments: Sequence[str], said: str, after: float | None, at_operation: int | None, late: float
+) -> Mapping[str, Any]:
     """Fork a child that runs a command, kill it where asked to, and tell how it ended."""
-    reading, writing = os.pipe()
+    counted, tell = os.pipe()
+    reached, tell_reached = os.pipe()
     begun = time.monotonic()
     child = os.fork()
     if child == 0:
-        _be_the_command(arguments, said, before_operation, writing)
-    os.close(writing)
+        _be_the_command(arguments, said, at_operation, late, tell, tell_reached)
+    os.close(tell)
     with suppress(OSError):  # it has done so itself already
         os.setpgid(child, child)
     descriptor = os.pidfd_open(child)
-    if not select.select([descriptor], [], [], after)[0]:
+    ready = select.select([descriptor, reached], [], [], after)[0]
+    if ready == [reached]:
+        ready = select.select([descriptor], [], [], late)[0]
+    if not ready:
         os.killpg(child, signal.SIGKILL)  # with whatever it has started
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    operations = os.read(reading, 20)
-    os.close(descriptor)
-    os.close(reading)
+    operations = os.read(counted, 20)
+    for opened in (descriptor, counted, reached, tell_reached):
+        os.close(opened)
     return {"code": code, "seconds": time.monotonic() - begun, "operations": int(operations or 0)}
 
 
-def _be_the_command(arguments: Sequence[str], said: str, before_operation: int | None, tell: int) -> NoReturn:
+def _be_the_command(
+    arguments: Sequence[str], said: str, at_operation: int | None, late: float, tell: int, tell_reached: int
+) -> NoReturn:
     os.setpgid(0, 0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     file = os.open(said, os.O_WRONLY | os.O_TRUNC)
@@ -120,8 +137,10 @@ def _be_the_command(arguments: Sequence[str], said: str, before_operation: int |
     def count(event: str, about: tuple[Any, ...]) -> None:
         nonlocal operations
         if event in CHANGES or (event == "open" and about[2] & (os.O_WRONLY | os.O_RDWR)):
-            if operations == before_operation:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if operations == at_operation:
+                os.write(tell_reached, b"!")
+                if not late:
+                    signal.pause()  # until the kill
             operations += 1
 
     from catalog.command_line import main
