@@ -48,6 +48,7 @@ def read_faiss(path: Path, kind: type[faiss.Index], name: str, *, mapped: bool =
             raise VersionError(f"{file} must be an {name} inner-product index; it begins with {begins!r}: {remedy}")
         with _READING:
             faiss.set_deserialization_vector_byte_limit(path.stat().st_size + _WORKED_OUT)
+            faiss.set_deserialization_loop_limit(path.stat().st_size)  # of lists there is a length each
             index = faiss.read_index(str(path), flags)
     except (OSError, RuntimeError, MemoryError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
