@@ -1,15 +1,18 @@
-"""Photos that the tests draw themselves, and small real stores made from them."""
+"""What tests of several folders need: photos that they draw themselves, small real stores made of them, a browser."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, sync_playwright
 
 from catalog.config import ScanConfig
 from catalog.scan import scan
@@ -21,6 +24,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job 
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DrawPhotos = Callable[..., Path]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,3 +68,17 @@ def make_store(draw_photos: DrawPhotos, tmp_path: Path) -> Callable[[int], Store
         return Store.open(root)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium that is on this machine; nothing is downloaded."""
+    path = os.environ.get("LOOKALIKE_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} on the PATH, and LOOKALIKE_CHROMIUM is not set")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield chromium
+        chromium.close()

@@ -34,7 +34,6 @@ from search.related import related
 from search.tag import tag
 from search.tag_config import TagConfig
 from tests.conftest import draw_photo
-from tests.ui.conftest import browser as browser
 from training.evaluation.classification import Classification
 from ui.static_files import static
 

@@ -24,7 +24,6 @@ from catalog.image import decode_upload
 from search.service import SearchService
 from tests.reliability.served import Served, served, small_store, wait_until
 from tests.ui.conftest import ServerThread, draw_photo, watched_context
-from tests.ui.conftest import browser as browser
 from ui.server import create_app
 from ui.uploads import Uploads
 
@@ -53,7 +52,9 @@ def test_who_is_let_in_is_answered_soon_and_everyone_else_is_told_at_once(
     tmp_path: Path, long: bool, record_figures: Callable[[str, dict[str, Any]], None]
 ) -> None:
     with served(small_store(tmp_path / "catalog"), tmp_path) as server:
-        figures = asyncio.run(_overload(server, alone=500 if long else 60, seconds=300 if long else 9))
+        measured = _overload(server, alone=500 if long else 60, seconds=300 if long else 9)
+        with ThreadPoolExecutor(1) as clients:  # a browser of other tests may have its loop in this thread
+            figures = clients.submit(asyncio.run, measured).result()
     record_figures("overload", figures)
     print(figures)
     share = "p99" if long else "p50"  # of few answers, on a machine that does other things as well, the median

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 import socket
 import threading
@@ -17,7 +16,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from catalog.config import ScanConfig
 from catalog.decode_worker import DecodeWorkers
@@ -44,7 +43,6 @@ SHAPES: tuple[Callable[[ImageDraw.ImageDraw, str], None], ...] = (
     lambda draw, colour: draw.line([(20 + 40 * i, 220 - 200 * (i % 2)) for i in range(6)], fill=colour, width=22),
 )
 expect.set_options(timeout=15_000)  # this machine may have more to do
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def draw_photo(number: int, *, kind: str = "JPEG") -> bytes:
@@ -192,20 +190,6 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Sear
 def url(service: SearchService, serving: Callable[[SearchService], str]) -> str:
     """Where the page and the API of the common store are."""
     return serving(service)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium that is on this machine; nothing is downloaded."""
-    path = os.environ.get("LOOKALIKE_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} on the PATH, and LOOKALIKE_CHROMIUM is not set")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
