@@ -82,6 +82,7 @@ class Visit:
         """A file that is no photo."""
         text = self.folder / "holiday.jpg"
         text.write_text("no photo")
+        self.page.goto("about:blank")  # the same address again would show the question before
         self.start()
         self.page.set_input_files("#photo-input", text)
         self.page.locator(".invite .problem").wait_for()
