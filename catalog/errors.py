@@ -39,6 +39,10 @@ class LookalikeError(Exception):
     remedy: ClassVar[str] = "what the message says after its last colon; what was in use stays in use"
     """What to do, in general."""
 
+    def __str__(self) -> str:
+        """The message: one line whatever it quotes, with nothing that a terminal would obey."""
+        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in super().__str__())
+
 
 class UsageError(LookalikeError):
     """The command was called wrongly, or its input is not what the command takes."""
