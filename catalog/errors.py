@@ -32,6 +32,11 @@ class Explained:
     """What to do."""
 
 
+def printable(text: str) -> str:
+    """A text for a line on a terminal: control characters and lone bytes escaped."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
 class LookalikeError(Exception):
     """The work could not be done; the message says why and what to do."""
 
@@ -41,7 +46,7 @@ class LookalikeError(Exception):
 
     def __str__(self) -> str:
         """The message: one line whatever it quotes, with nothing that a terminal would obey."""
-        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in super().__str__())
+        return printable(super().__str__())
 
 
 class UsageError(LookalikeError):

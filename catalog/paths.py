@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from catalog.errors import BadImage
+from catalog.errors import BadImage, printable
 
 _ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _PERCENT = re.compile(r"%(?=[0-9A-Fa-f]{2})")
@@ -61,5 +61,5 @@ def is_inside(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> b
 
 
 def shown(text: str) -> str:
-    """A path or a value for a line on a terminal: control characters and lone bytes escaped."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    """A path or a value as errors say it, too: `catalog.errors.printable`."""
+    return printable(text)
