@@ -19,20 +19,32 @@ from training.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from training.encoder import Encoder
 from training.start import untrained
 
+SIDE = 64
+"""Of the pictures that the encoder sees."""
+
 
 @cache
 def _encoder_folder(seed: int, projection_dim: int) -> tuple[Path, str]:
-    """A folder with encoder.safetensors and encoder.onnx, as `index` makes it, and the checkpoint's SHA-256."""
     torch.manual_seed(seed)
-    start = untrained(image_size=64).header.spec
+    start = untrained(image_size=SIDE).header.spec
     encoder = Encoder(replace(start, layer="projection", projection_dim=projection_dim))
     load_start(encoder.backbone, start.backbone, "imagenet")
+    header = CheckpointHeader(spec=encoder.spec, name=f"seed-{seed}", finished=True, epoch=1, manifest_fingerprint="")
+    return _exported(Checkpoint(header=header, weights=encoder.state_dict()))
+
+
+@cache
+def _start_folder(image_size: int) -> tuple[Path, str]:
+    return _exported(untrained(image_size=image_size))
+
+
+def _exported(checkpoint: Checkpoint) -> tuple[Path, str]:
+    """A folder with encoder.safetensors and encoder.onnx, as `index` makes it, and the checkpoint's SHA-256."""
     folder = Path(tempfile.mkdtemp(prefix="lookalike-test-encoder-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    header = CheckpointHeader(spec=encoder.spec, name=f"seed-{seed}", finished=True, epoch=1, manifest_fingerprint="")
-    checkpoint = folder / "encoder.safetensors"
-    sha256 = save_checkpoint(Checkpoint(header=header, weights=encoder.state_dict()), checkpoint)
-    export_onnx(checkpoint, folder / "encoder.onnx")
+    file = folder / "encoder.safetensors"
+    sha256 = save_checkpoint(checkpoint, file)
+    export_onnx(file, folder / "encoder.onnx")
     return folder, sha256
 
 
@@ -41,11 +53,18 @@ def exported_encoder() -> Path:
     return _encoder_folder(0, 16)[0]
 
 
+def leave_start(store: Store, *, image_size: int = 224) -> None:
+    """Leave the ImageNet start in a store as a build exports it for `--encoder imagenet`, so that the next need not."""
+    folder, sha256 = _start_folder(image_size)
+    shutil.copytree(folder, store.embeddings_dir / sha256, dirs_exist_ok=True)
+
+
 def leave_run(store: Store, name: str, *, seed: int = 0, projection_dim: int = 16) -> None:
-    """Leave a finished run in a store; another seed is another encoder."""
+    """Leave a finished run in a store, and the start it is held against, exported; another seed is another encoder."""
     encoder, sha256 = _encoder_folder(seed, projection_dim)
     folder = store.runs_dir / name
     folder.mkdir(parents=True)
     atomic.write_json(folder / "config.json", {})
     shutil.copyfile(encoder / "encoder.safetensors", folder / "checkpoint.safetensors")
     shutil.copytree(encoder, store.embeddings_dir / sha256, dirs_exist_ok=True)
+    leave_start(store, image_size=SIDE)

@@ -21,7 +21,7 @@ from catalog.scan import scan
 from catalog.store import Store
 from index.build import build_version
 from index.config import IndexConfig
-from tests.small_run import leave_run
+from tests.small_run import leave_run, leave_start
 from tests.ui.conftest import draw_photo
 
 AUDIT = """
@@ -50,6 +50,7 @@ def small_store(folder: Path, *, encoder: str = "imagenet") -> Path:
     root = folder / "store"
     scan(ScanConfig(catalog=photos, store=root))
     if encoder == "imagenet":
+        leave_start(Store.open(root))
         build_version(IndexConfig(store=root, encoder="imagenet", device="cpu"))
     else:
         leave_run(Store.open(root), "one")

@@ -34,6 +34,7 @@ from search.related import related
 from search.tag import tag
 from search.tag_config import TagConfig
 from tests.conftest import draw_photo
+from tests.small_run import leave_start
 from training.evaluation.classification import Classification
 from ui.static_files import static
 
@@ -73,6 +74,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             table.writerow((name, name, name, ""))
     root = tmp_path_factory.mktemp("store") / "store"
     scan(ScanConfig(catalog=folder / "products.csv", store=root))
+    leave_start(Store.open(root))
     for _ in range(2):
         build_version(IndexConfig(store=root, encoder="imagenet", device="cpu", force=True))
     return root

@@ -22,9 +22,11 @@ from catalog.config import ScanConfig
 from catalog.decode_worker import DecodeWorkers
 from catalog.manifest import Manifest
 from catalog.scan import scan
+from catalog.store import Store
 from index.build import build_version
 from index.config import IndexConfig
 from search.service import SearchService
+from tests.small_run import leave_start
 from ui.config import ServeConfig
 from ui.server import Server, create_app
 from ui.uploads import Uploads
@@ -84,6 +86,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
     root = tmp_path_factory.mktemp("store") / "store"
     scan(ScanConfig(catalog=folder / "products.csv", store=root))
+    leave_start(Store.open(root))
     build_version(IndexConfig(store=root, encoder="imagenet", device="cpu"))
     return root
 
@@ -113,6 +116,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.open(BytesIO(draw_photo(5))).rotate(90).save(folder / "24.jpg")
     root = tmp_path_factory.mktemp("shop") / "store"
     scan(ScanConfig(catalog=folder / "products.csv", store=root))
+    leave_start(Store.open(root))
     build_version(IndexConfig(store=root, encoder="imagenet", device="cpu"))
     return root
 

@@ -19,11 +19,13 @@ from starlette.testclient import TestClient
 
 from catalog.config import ScanConfig
 from catalog.scan import scan
+from catalog.store import Store
 from index.build import build_version
 from index.config import IndexConfig
 from search.facets import Facet
 from search.question import Question
 from search.service import SearchService
+from tests.small_run import leave_start
 from ui.answers import facets
 from ui.error_handlers import add_error_handlers
 from ui.gate import Overloaded
@@ -304,6 +306,7 @@ def strange(tmp_path_factory: pytest.TempPathFactory, store: Path, serving: Call
             table.writerow((name, item_id, f"Thing {number}", ("S", "M")[number % 2], "inf" if number == 3 else number))
     root = tmp_path_factory.mktemp("strange-store") / "store"
     scan(ScanConfig(catalog=folder / "products.csv", store=root))
+    leave_start(Store.open(root))
     build_version(IndexConfig(store=root, encoder="imagenet", device="cpu"))
     return serving(SearchService.open(root, device="cpu"))
 
