@@ -17,6 +17,11 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def own_workers() -> int:
+    """As many, divided by the processes that torchrun has started on this machine: for work that each has a part of."""
+    return max(1, default_workers() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
 def map_in_order(function: Callable[[A], B], items: Iterable[A], *, workers: int, ahead: int = 4) -> Iterator[B]:
     """The function's results in the order of the items, worked out by a pool of threads.
 

@@ -8,6 +8,11 @@ COMMANDS = {
         config="index.config:IndexConfig",
         function="index.build:build_version",
     ),
+    "embed": Command(
+        help="only embed the photos, also in several processes under torchrun; index then builds",
+        config="index.config:EmbedConfig",
+        function="index.embed:embed",
+    ),
     "sync": Command(
         help="take in what changed in the catalog, with the encoder in use",
         config="index.config:SyncConfig",

@@ -49,8 +49,27 @@ class IndexConfig:
     def __post_init__(self) -> None:
         _check_keep(self.keep)
         require(0 < self.recall <= 1, "--recall must lie above 0 and not above 1", self.recall, "try 0.99")
-        if self.encoder == "imagenet" and self.run:
-            raise UsageError(f'--encoder imagenet takes no --run; received --run "{self.run}": leave one of them out')
+        _check_encoder(self.encoder, self.run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedConfig:
+    """Settings of embedding alone, before a build."""
+
+    store: Path = DEFAULT_STORE
+    """The store whose photos to embed."""
+    run: str = ""
+    """The training run whose encoder to use; empty: the newest finished one."""
+    encoder: Literal["trained", "imagenet"] = "trained"
+    """"trained", or "imagenet" to search before any training."""
+    part: int = 1024
+    """Photos whose vectors a process writes to the disk at once: the most that it loses by a kill."""
+    device: Device = "auto"
+    """Where to embed."""
+
+    def __post_init__(self) -> None:
+        require(self.part >= 1, "--part must be at least 1", self.part, "try 1024")
+        _check_encoder(self.encoder, self.run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,3 +149,8 @@ class PruneConfig:
 
 def _check_keep(keep: int) -> None:
     require(keep >= 1, "--keep must be at least 1", keep, "choose 1 or more")
+
+
+def _check_encoder(encoder: str, run: str) -> None:
+    if encoder == "imagenet" and run:
+        raise UsageError(f'--encoder imagenet takes no --run; received --run "{run}": leave one of them out')

@@ -18,7 +18,7 @@ from PIL import Image
 
 from catalog import stopping
 from catalog.errors import VersionError
-from catalog.parallel import default_workers
+from catalog.parallel import own_workers
 from index import colour
 from index.gpu_mirror import gpu_count
 from index.vectors import Blocks, Floats, unit_norm
@@ -100,6 +100,11 @@ class Embedder:
         return unit_norm(outputs)
 
 
+def embeds_on_gpu(device: Device) -> bool:
+    """Whether photos are encoded on a GPU: asked for, or there is one that FAISS could use, too."""
+    return device == "gpu" or (device == "auto" and gpu_count() > 0)
+
+
 def open_embedder(spec: EncoderSpec, *, onnx: Path, checkpoint: Path, device: Device = "auto") -> Embedder:
     """The embedder of an encoder whose files these are.
 
@@ -107,7 +112,7 @@ def open_embedder(spec: EncoderSpec, *, onnx: Path, checkpoint: Path, device: De
         DeviceError: "gpu" was asked for and there is none.
         VersionError: the ONNX file cannot be read.
     """
-    if device == "gpu" or (device == "auto" and gpu_count() > 0):
+    if embeds_on_gpu(device):
         with stopping.imports():
             from index.gpu_network import GpuNetwork  # imports torch
 
@@ -116,11 +121,11 @@ def open_embedder(spec: EncoderSpec, *, onnx: Path, checkpoint: Path, device: De
 
 
 class OnnxNetwork:
-    """An encoder in ONNX Runtime, on all cores of the CPU. Safe to call from several threads."""
+    """An encoder in ONNX Runtime, on all cores that are this process's. Safe to call from several threads."""
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = default_workers()
+        options.intra_op_num_threads = own_workers()
         options.log_severity_level = 3
         # its threads would go on spinning after a run, on the cores that FAISS and the decoding of photos need
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from catalog import atomic, stopping
 from catalog.store import Store
-from index.config import IndexConfig
+from index.config import EmbedConfig, IndexConfig
 from index.loading import check_files
 from index.versions import CHECKPOINT_FILE, ONNX_FILE, IndexVersion
 from training.runs import run_to_use
@@ -28,8 +28,8 @@ class EncoderFiles:
     """Of the checkpoint."""
 
 
-def chosen_encoder(store: Store, config: IndexConfig) -> EncoderFiles:
-    """The encoder that a build was asked to use.
+def chosen_encoder(store: Store, config: IndexConfig | EmbedConfig) -> EncoderFiles:
+    """The encoder that a build, or an embedding before it, was asked to use.
 
     Raises:
         UsageError: no such run.
@@ -62,16 +62,21 @@ def held_encoder(store: Store, version: IndexVersion) -> EncoderFiles:
     return EncoderFiles(checkpoint=folder / CHECKPOINT_FILE, onnx=folder / ONNX_FILE, sha256=version.encoder_sha256)
 
 
+def kept_encoder(store: Store, sha256: str) -> EncoderFiles:
+    """An encoder that `chosen_encoder` has left in `embeddings/<sha256>/`."""
+    folder = store.embeddings_dir / sha256
+    return EncoderFiles(checkpoint=folder / "encoder.safetensors", onnx=folder / "encoder.onnx", sha256=sha256)
+
+
 def _kept(store: Store, checkpoint: Path) -> EncoderFiles:
     """An encoder in `embeddings/<sha256>/`, with its ONNX graph."""
     sha256 = _sha256(checkpoint)
-    folder = store.embeddings_dir / sha256
-    files = EncoderFiles(checkpoint=folder / "encoder.safetensors", onnx=folder / "encoder.onnx", sha256=sha256)
+    files = kept_encoder(store, sha256)
     if not files.onnx.exists() or _sha256(files.checkpoint) != sha256:
         with stopping.imports():
             from index.encoder_files import export_onnx  # imports torch
 
-        folder.mkdir(parents=True, exist_ok=True)
+        files.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         with atomic.replacing(files.checkpoint) as temporary:
             shutil.copyfile(checkpoint, temporary)
         export_onnx(files.checkpoint, files.onnx)

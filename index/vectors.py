@@ -35,6 +35,11 @@ def block_products(rows: Floats, others: Floats, blocks: Blocks) -> Floats:
     return np.stack([np.einsum("nd,nd->n", rows[:, part], others[:, part]) for part in parts], axis=1)
 
 
+def is_of_unit_norm(vectors: Floats, blocks: Blocks) -> bool:
+    """Whether every block of every vector is finite and of unit norm."""
+    return bool((np.abs(block_products(vectors, vectors, blocks) - 1) < 1e-3).all())
+
+
 @dataclass(frozen=True, slots=True)
 class Embeddings:
     """The vectors of N photos.
@@ -61,7 +66,7 @@ class Embeddings:
             raise ValueError("vectors must be float32 (N, D), C-contiguous")
         if self.vectors.shape[1] != sum(self.blocks.values()):
             raise ValueError("vectors must be as wide as their blocks together")
-        if not (np.abs(block_products(self.vectors, self.vectors, self.blocks) - 1) < 1e-3).all():
+        if not is_of_unit_norm(self.vectors, self.blocks):
             raise ValueError("every block of every vector must be finite and of unit norm")
 
     def __len__(self) -> int:

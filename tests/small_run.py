@@ -61,10 +61,15 @@ def leave_start(store: Store, *, image_size: int = 224) -> None:
 
 def leave_run(store: Store, name: str, *, seed: int = 0, projection_dim: int = 16) -> None:
     """Leave a finished run in a store, and the start it is held against, exported; another seed is another encoder."""
+    leave_run_alone(store, name, seed=seed, projection_dim=projection_dim)
+    leave_start(store, image_size=SIDE)
+
+
+def leave_run_alone(store: Store, name: str, *, seed: int = 0, projection_dim: int = 16) -> None:
+    """Leave a finished run in a store, exported: enough to embed with."""
     encoder, sha256 = _encoder_folder(seed, projection_dim)
     folder = store.runs_dir / name
     folder.mkdir(parents=True)
     atomic.write_json(folder / "config.json", {})
     shutil.copyfile(encoder / "encoder.safetensors", folder / "checkpoint.safetensors")
     shutil.copytree(encoder, store.embeddings_dir / sha256, dirs_exist_ok=True)
-    leave_start(store, image_size=SIDE)

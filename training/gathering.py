@@ -13,6 +13,7 @@ from torch import Tensor, distributed
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from catalog.errors import TrainingError
+from training.ranks import all_ranks
 
 
 class GatherRows(torch.autograd.Function):
@@ -26,7 +27,8 @@ class GatherRows(torch.autograd.Function):
         """Send this rank's rows, receive all."""
         ctx.count = len(rows)  # type: ignore[attr-defined]
         gathered = rows.new_empty(distributed.get_world_size() * len(rows), *rows.shape[1:])
-        distributed.all_gather_into_tensor(gathered, rows.contiguous())
+        with all_ranks():
+            distributed.all_gather_into_tensor(gathered, rows.contiguous())
         return gathered
 
     @staticmethod
@@ -35,7 +37,8 @@ class GatherRows(torch.autograd.Function):
         """Add up the gradients of all ranks, keep those of this rank's rows."""
         count: int = ctx.count  # type: ignore[attr-defined]
         summed = gathered_gradient.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(summed)
+        with all_ranks():
+            distributed.all_reduce(summed)
         return summed[distributed.get_rank() * count :][:count]
 
 
@@ -52,12 +55,14 @@ def gather_rows(rows: Tensor) -> Tensor:
 
     Raises:
         TrainingError: the ranks have different numbers of rows; every rank raises it.
+        LookalikeError: a rank has ended; so do the gradient of what this gives, and `average_gradients`.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return rows
     count_of_rank = rows.new_zeros(distributed.get_world_size(), dtype=torch.int64)
     count_of_rank[distributed.get_rank()] = len(rows)
-    distributed.all_reduce(count_of_rank)
+    with all_ranks():
+        distributed.all_reduce(count_of_rank)
     counts = count_of_rank.tolist()
     if min(counts) != max(counts):
         raise TrainingError(
@@ -76,7 +81,8 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     means = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(means)
+    with all_ranks():
+        distributed.all_reduce(means)
     means /= distributed.get_world_size()
     parts = torch.split(means, [gradient.numel() for gradient in gradients])
     for gradient, mean in zip(gradients, parts, strict=True):

@@ -1,7 +1,8 @@
-"""Ranks: the processes that share a training run under torchrun, one per GPU; a process alone is rank 0 of 1.
+"""Ranks: the processes that share a run under torchrun, one per GPU; a process alone is rank 0 of 1.
 
-Rank 0 alone holds the store's lock, writes and speaks. The others take the same steps, each on its part of every batch
-(training/gathering.py), and end when rank 0 ends. All see the same store: on several machines, on a shared disk.
+Rank 0 alone holds the store's lock and speaks. In a training it alone writes, and the others take the same steps, each
+on its part of every batch (training/gathering.py); in an embedding each has its slice of the photos (index/embed.py).
+They end when rank 0 ends. All see the same store: on several machines, on a shared disk.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
@@ -67,9 +68,11 @@ class Ranks:
                 result = work(*args, **kwargs)
                 sent = [_pickled(result)]
             except BaseException as error:
-                distributed.broadcast_object_list([_exit_code(error)], device=torch.device("cpu"))
+                with suppress(RuntimeError):  # a rank that has ended need not be told
+                    distributed.broadcast_object_list([_exit_code(error)], device=torch.device("cpu"))
                 raise
-        distributed.broadcast_object_list(sent, device=torch.device("cpu"))
+        with all_ranks():
+            distributed.broadcast_object_list(sent, device=torch.device("cpu"))
         if self.first:
             return result
         if isinstance(sent[0], int):
@@ -82,8 +85,35 @@ class Ranks:
         if self.count == 1:
             return received
         number = torch.tensor(received or 0)
-        distributed.all_reduce(number, distributed.ReduceOp.MAX)
+        with all_ranks():
+            distributed.all_reduce(number, distributed.ReduceOp.MAX)
         return signal.Signals(int(number)) if number else None
+
+    def summed(self, number: int) -> int:
+        """The sum of the ranks' numbers, on all of them, once all have come to this."""
+        if self.count == 1:
+            return number
+        total = torch.tensor(number)
+        with all_ranks():
+            distributed.all_reduce(total)
+        return int(total)
+
+
+@contextmanager
+def all_ranks() -> Iterator[None]:
+    """Around what all ranks do together, and cannot do where one of them has ended.
+
+    Raises:
+        LookalikeError: one has; torch says so by a RuntimeError about a connection, of no kind of its own.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise LookalikeError(
+            f"a run needs all of its {distributed.get_world_size()} processes; one has ended before its time: what was "
+            "saved is kept, and torchrun says which; start the same command again, a training with --resume; any "
+            "number of processes will do"
+        ) from error
 
 
 @contextmanager
