@@ -34,3 +34,17 @@ def collect_often() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*PYTHONS_THRESHOLDS)
+
+
+def let_go() -> None:
+    """After a version was replaced: collect what may still hold it, and give its memory back."""
+    gc.collect()
+    give_back()
+
+
+def give_back() -> None:
+    """Give the system the memory that is free now; glibc by itself gives back only what is free at an arena's end."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # not in every C library
+        if trim is not None:
+            trim(0)

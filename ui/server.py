@@ -29,14 +29,14 @@ from ui.gate import Gate
 from ui.log import RequestLog, written
 from ui.login import Credentials, Login
 from ui.media import Thumbnails
-from ui.memory import collect_often, share_arenas
+from ui.memory import collect_often, give_back, share_arenas
 from ui.metrics import CountRequests, Metrics
 from ui.own_routes import OwnRoutes
 from ui.uploads import MAX_PHOTO_BYTES, Uploads
 from ui.watch import VersionWatch
 
 SWEEP_SECONDS = 60.0
-"""How often uploads are looked through for old ones, in seconds."""
+"""How often uploads are looked through for old ones, and free memory is given back, in seconds."""
 STOP_SECONDS = 2
 """How long requests in progress may take to end when the server is told to stop, in seconds."""
 
@@ -186,6 +186,7 @@ async def _sweep(uploads: Uploads) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             await to_thread.run_sync(uploads.sweep)
+            await to_thread.run_sync(give_back)
         except OSError:
             log.exception("uploads could not be swept")
 

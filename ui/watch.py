@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 from typing import Literal
 
 from catalog.errors import LookalikeError
 from search.service import SearchService
+from ui.memory import let_go
 
 Readiness = Literal["starting", "ready", "degraded"]
 
@@ -45,7 +45,7 @@ class VersionWatch:
         try:
             if self._service.refresh():
                 log.info("now serving version %s", self._service.version.id)
-                gc.collect()  # what may still hold the one before
+                let_go()
         except Exception as error:
             self.readiness = "degraded"
             if str(error) != self._refused:  # say it once, not every second
