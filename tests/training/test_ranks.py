@@ -1,4 +1,4 @@
-"""Training by several processes: two real ones on the CPU against one, and how they stop, are refused, and go on.
+"""Training by several processes: real ones on the CPU against one, and how they stop, are refused, and go on.
 
 One test uses torchrun itself. For the others one process, which runs this file, imports torch once and forks them.
 """
@@ -31,7 +31,7 @@ from tests.training.test_train import SMALL
 from training.checkpoint import load_checkpoint
 from training.config import TrainConfig
 from training.ranks import Ranks
-from training.runs import all_runs, find_run
+from training.runs import all_runs
 from training.start import start_encoder
 from training.step import Batch, epoch_batches, take_step
 from training.sync_norms import refuse_live_norms, sync_norms
@@ -40,6 +40,7 @@ from training.train import train
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 RANKS = 2
+"""But for "three go on"."""
 FROZEN = dataclasses.replace(
     SMALL,
     encoder="efficientnet_lite0",
@@ -55,10 +56,15 @@ CASES: dict[str, dict[str, Any]] = {
     "two in chunks": {"name": "chunks", "chunk_size": 2, "workers": 1},
     "two go on": {"name": "halved", "resume": True},
     "one is told to stop": {"name": "stopped"},
+    "three go on": {"name": "stopped", "resume": True},
     "live norms": {"name": "live", "encoder": "mobilenet_v3_small", "weights": "none"},
     "nothing to go on with": {"resume": True, "name": "one"},
 }
-"""Changes to the above, each trained with by two processes."""
+"""Changes to the above, each trained with by several processes, in this order."""
+
+
+def processes(case: str) -> int:
+    return 3 if case == "three go on" else RANKS
 
 
 def quiet(line: str) -> None:
@@ -82,7 +88,8 @@ def interrupt_after(steps: int, number: signal.Signals) -> Callable[..., None]:
 def work(rank: int, case: str, port: int, folder: Path) -> None:
     """What each of the forked processes does: train, and leave how it ended and what it said."""
     torch.set_num_threads(1)
-    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": RANKS, "LOCAL_WORLD_SIZE": RANKS, "MASTER_PORT": port}
+    count = processes(case)
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
     os.environ.update({"MASTER_ADDR": "127.0.0.1", **{name: str(value) for name, value in names.items()}})
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -97,13 +104,13 @@ def work(rank: int, case: str, port: int, folder: Path) -> None:
 
 
 def run_cases(folder: Path) -> None:
-    """Fork two processes for each of the cases, one case after the other."""
+    """Fork the processes of each of the cases, one case after the other."""
     for case in CASES:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         arguments = (case, port, folder)
         # torch exports it without saying so, and without types
-        multiprocessing.start_processes(work, arguments, RANKS, start_method="fork")  # type: ignore[attr-defined, no-untyped-call]
+        multiprocessing.start_processes(work, arguments, processes(case), start_method="fork")  # type: ignore[attr-defined, no-untyped-call]
 
 
 def store_of_12(folder: Path) -> Store:
@@ -117,7 +124,7 @@ def store_of_12(folder: Path) -> Store:
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """How each of two processes ended, and what it said."""
+    """How each of the processes ended, and what it said."""
 
     ended: list[str]
     said: list[list[str]]
@@ -125,11 +132,11 @@ class Ended:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A store with a run of one process, "one", and those of two, by the name of their case."""
+    """A store with a run of one process, "one", and those of several, by the name of their case."""
 
     store: Store
     config: TrainConfig
-    by_two: dict[str, Ended]
+    by_several: dict[str, Ended]
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +151,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
         train(dataclasses.replace(config, name="halved"), quiet)
     command = [sys.executable, "-m", "tests.training.test_ranks", str(folder)]
     subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=True, timeout=120)
-    by_two = {}
+    by_several = {}
     for case in CASES:
-        ends = [json.loads((folder / f"{case} {rank}.json").read_text()) for rank in range(RANKS)]
-        by_two[case] = Ended([end["ended"] for end in ends], [end["said"] for end in ends])
-    return Found(store, config, by_two)
+        ends = [json.loads((folder / f"{case} {rank}.json").read_text()) for rank in range(processes(case))]
+        by_several[case] = Ended([end["ended"] for end in ends], [end["said"] for end in ends])
+    return Found(store, config, by_several)
 
 
 def weights_of(store: Store, name: str) -> dict[str, torch.Tensor]:
@@ -166,11 +173,11 @@ def assert_same_run(store: Store, name: str, other: str, config: TrainConfig) ->
     assert apart.norm() < 1e-3 * went
 
 
-@pytest.mark.parametrize("case", ["two", "two in chunks", "two go on"])
-def test_two_processes_learn_the_weights_of_one(found: Found, case: str) -> None:
-    """Also in chunks; and when it is two that go on with a run of one, which was interrupted within an epoch."""
+@pytest.mark.parametrize("case", ["two", "two in chunks", "two go on", "three go on"])
+def test_several_processes_learn_the_weights_of_one(found: Found, case: str) -> None:
+    """Also in chunks; and when two go on with a run of one, or three with one of two, interrupted within an epoch."""
     assert_same_run(found.store, CASES[case]["name"], "one", found.config)
-    assert found.by_two[case].ended == ["4 steps", "SystemExit: 0"]
+    assert found.by_several[case].ended == ["4 steps", *["SystemExit: 0"] * (processes(case) - 1)]
 
 
 def test_the_first_process_alone_logs_and_speaks(found: Found) -> None:
@@ -181,21 +188,21 @@ def test_the_first_process_alone_logs_and_speaks(found: Found) -> None:
     for alone, together in zip(*rows, strict=True):
         for name in ("step", "loss", "spread", "contrastive_accuracy", "keep_start"):
             assert together[name] == pytest.approx(alone[name], rel=1e-5)
-    first, second = found.by_two["two"].said
+    first, second = found.by_several["two"].said
     assert first[0] == "training two: 12 photos on 2 processes (cpu), 2 epochs"
     assert [line.split(":")[0] for line in first[1:]] == ["epoch 1/2", "epoch 2/2"]
     assert second == []
 
 
 def test_a_signal_to_one_process_stops_both_after_the_same_step(found: Found) -> None:
-    assert found.by_two["one is told to stop"].ended == ["Terminated: ", "SystemExit: 143"]
+    assert found.by_several["one is told to stop"].ended == ["Terminated: ", "SystemExit: 143"]
     stopped = 'stopped after step 3 of 4: go on with "lookalike train --resume --name stopped"'
-    assert [said[-1:] for said in found.by_two["one is told to stop"].said] == [[stopped], []]
-    assert find_run(found.store, "stopped").resumable
+    assert [said[-1:] for said in found.by_several["one is told to stop"].said] == [[stopped], []]
+    assert found.by_several["three go on"].said[0][0] == "resuming stopped after step 3"
 
 
 def test_what_is_refused_is_refused_by_the_first_process_and_ends_both(found: Found) -> None:
-    live, nothing = found.by_two["live norms"], found.by_two["nothing to go on with"]
+    live, nothing = found.by_several["live norms"], found.by_several["nothing to go on with"]
     rule = "UsageError: processes without GPUs can only train frozen batch norms; received 2 such processes"
     assert live.ended[0].startswith(rule)
     assert nothing.ended[0].startswith("UsageError: --resume needs a run that was interrupted")
