@@ -78,10 +78,11 @@ def read_part(file: Path, blocks: Blocks) -> Part | None:
     """What a part file holds; None where it is damaged, or its vectors are none of these blocks."""
     data = file.read_bytes()
     digest, content = data[:KEY_BYTES], data[KEY_BYTES:]
-    count, rest = divmod(len(content), KEY_BYTES + 4 * sum(blocks.values()))
+    width = sum(blocks.values())
+    count, rest = divmod(len(content), KEY_BYTES + 4 * width)
     if rest or hashlib.sha256(content).digest() != digest:
         return None
-    vectors = np.frombuffer(content, np.float32, offset=count * KEY_BYTES).reshape(count, -1)
+    vectors = np.frombuffer(content, np.float32, offset=count * KEY_BYTES).reshape(count, width)
     if not is_of_unit_norm(vectors, blocks):
         return None
     return Part([content[i : i + KEY_BYTES].hex() for i in range(0, count * KEY_BYTES, KEY_BYTES)], vectors)

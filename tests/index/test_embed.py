@@ -31,10 +31,11 @@ from catalog.scan import scan
 from catalog.store import Store
 from index.config import EmbedConfig
 from index.embed import embed
-from index.embedder import open_embedder
+from index.embedder import Embedder, Prepared, open_embedder
 from index.embedding import EmbeddedCatalog, embed_catalog, open_cache, parts_folder
 from index.encoders import EncoderFiles, chosen_encoder
 from index.parts import PartWriter, read_part
+from index.vectors import Floats
 from tests.conftest import draw_photo
 from tests.reliability.warm_process import CHANGES
 from tests.small_run import leave_run_alone
@@ -265,6 +266,33 @@ def test_a_killed_process_leaves_whole_parts_which_an_index_takes_too(
     assert_as_expected(store, expected)
 
 
+def test_told_to_stop_a_process_leaves_what_it_has_made_so_far(
+    store: Store, expected: Expected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where that is no whole part yet."""
+    batches = 0
+    encode = Embedder.embed
+
+    def encode_then_interrupt(embedder: Embedder, prepared: Sequence[Prepared]) -> Floats:
+        nonlocal batches
+        if len(prepared) == 4:  # not the probe picture
+            batches += 1
+            if batches == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+        return encode(embedder, prepared)
+
+    monkeypatch.setattr("index.embedding.BATCH", 4)
+    monkeypatch.setattr(Embedder, "embed", encode_then_interrupt)
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        embed(EmbedConfig(store=store.root, device="cpu"), said.append)
+    assert said == ["process 1 of 1 was told to stop: the same command goes on, also with another number of processes"]
+    assert vectors_kept(store, expected) == 8
+    summary = embed(EmbedConfig(store=store.root, device="cpu"))
+    assert (summary.embedded, summary.reused) == (PHOTOS - 8, 8)
+    assert_as_expected(store, expected)
+
+
 def test_damaged_parts_are_removed_and_their_photos_embedded_again(
     ranks: Ranks, store: Store, expected: Expected
 ) -> None:
@@ -282,7 +310,7 @@ def test_damaged_parts_are_removed_and_their_photos_embedded_again(
     assert_as_expected(store, expected)
 
 
-def test_vectors_that_are_not_finite_or_not_of_unit_norm_are_not_taken_from_a_part(
+def test_vectors_that_are_not_finite_not_of_unit_norm_or_of_other_blocks_are_not_taken_from_a_part(
     store: Store, expected: Expected, tmp_path: Path
 ) -> None:
     vectors = expected.catalog.embeddings.vectors
@@ -297,6 +325,7 @@ def test_vectors_that_are_not_finite_or_not_of_unit_norm_are_not_taken_from_a_pa
         part = read_part(tmp_path / f"{name}-00000000.part", blocks)
         assert (part is not None) == taken
         assert part is None or np.array_equal(part.vectors, changed)
+    assert read_part(tmp_path / "as they are-00000000.part", {**blocks, "another": 1}) is None
 
 
 def test_a_part_that_was_joined_but_not_yet_removed_changes_nothing(store: Store, expected: Expected) -> None:
