@@ -9,6 +9,7 @@
     ├── VersionError                a version is incomplete, damaged, or made by another encoder
     ├── WorseEncoder                a new encoder is measurably worse than the one in use
     ├── PromiseError                a new index finds fewer true neighbours than promised
+    ├── EngineError                 the server that holds the vectors does not answer, or refuses
     └── DeviceError                 the asked-for device is not there
 
 A message is one line: the rule, what was received, what to do. docs/errors.md lists all of them; it is made from the
@@ -106,6 +107,12 @@ class PromiseError(LookalikeError):
     """A new index finds fewer of the true nearest neighbours than promised, and is not put into use."""
 
     remedy = "ask for less by --recall, or choose --kind exact"
+
+
+class EngineError(LookalikeError):
+    """The server that holds the vectors does not answer, or refuses what it was asked."""
+
+    remedy = "start the server again, or name it as it is now by --engine; nothing that it acknowledged is lost"
 
 
 class DeviceError(UsageError):

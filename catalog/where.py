@@ -53,19 +53,28 @@ def rows_where(condition: str, table: pa.Table) -> npt.NDArray[np.bool_]:
     Raises:
         UsageError: it cannot be understood, or names columns or compares values that are not there; in one line.
     """
+    tree = parsed(condition, table)
+    try:
+        met = _Reader(condition.strip(), table).truth(tree.body)
+    except RecursionError:
+        raise _refused("it is nested too deeply", condition, table) from None
+    return mask(met)
+
+
+def parsed(condition: str, table: pa.Table) -> ast.Expression:
+    """The syntax tree of a condition; leading and trailing blanks do not count.
+
+    Raises:
+        UsageError: it is no expression.
+    """
     if len(condition) > MOST_CHARACTERS:
         raise UsageError(f"where takes at most {MOST_CHARACTERS:,} characters; received {len(condition):,}: shorten it")
     text = condition.strip()
     try:
-        tree = ast.parse(text, mode="eval")
+        return ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         place = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
         raise _refused(f"it cannot be read{place} ({getattr(error, 'msg', error)})", condition, table) from None
-    try:
-        met = _Reader(text, table).truth(tree.body)
-    except RecursionError:
-        raise _refused("it is nested too deeply", condition, table) from None
-    return mask(met)
 
 
 def _refused(what: str, part: str, table: pa.Table) -> UsageError:
@@ -75,12 +84,56 @@ def _refused(what: str, part: str, table: pa.Table) -> UsageError:
     )
 
 
-class _Reader:
-    """Reads a syntax tree as a condition on a table. A truth is a Boolean per row, null where it is open: (N,)."""
+class ConditionReader:
+    """Finds columns and values in the syntax tree of a condition on a table; what they say together is for others."""
 
     def __init__(self, text: str, table: pa.Table) -> None:
-        self._text = text
-        self._table = table
+        self.text = text
+        self.table = table
+
+    def column_name(self, node: ast.expr) -> str | None:
+        """The name of the column that a node stands for; None where it is no column."""
+        match node:
+            case ast.Name(id=name):
+                return name
+            case ast.Call(func=ast.Name(id="column"), args=[ast.Constant(value=str() as name)], keywords=[]):
+                return name
+        return None
+
+    def column(self, node: ast.expr) -> tuple[str, pa.DataType]:
+        """The column that a node stands for, and its type; UsageError where there is none."""
+        name = self.column_name(node)
+        if name is None:
+            raise self.refused("a column's name is needed here", node)
+        if name not in self.table.schema.names:
+            raise UsageError(
+                f'where must name columns of the catalog; received "{shown(name)}"; '
+                f"there are: {', '.join(self.table.schema.names)}"
+            )
+        return name, self.table.schema.field(name).type
+
+    def value(self, node: ast.expr, name: str, kind: pa.DataType) -> pa.Scalar:
+        """A value to compare a column's cells with, of the column's type."""
+        try:
+            value = ast.literal_eval(node)
+        except (ValueError, TypeError, SyntaxError, RecursionError):
+            raise self.refused("a number or a text in quotes is needed here", node) from None
+        family = family_of(kind)
+        fits = isinstance(value, VALUES.get(family, ())) and isinstance(value, bool) == (family == TRUTHS)
+        if not fits:
+            raise self.refused(f"{name} holds {family}; this is none", node)
+        try:
+            return _moment(value, kind) if family == DATES else scalar(value)
+        except (pa.ArrowException, OverflowError, UnicodeError):
+            raise self.refused(f"{name} holds {family}; this is none", node) from None
+
+    def refused(self, what: str, node: ast.AST) -> UsageError:
+        """The error for a node that cannot be understood."""
+        return _refused(what, ast.get_source_segment(self.text, node) or self.text, self.table)
+
+
+class _Reader(ConditionReader):
+    """Reads a syntax tree as a condition on a table. A truth is a Boolean per row, null where it is open: (N,)."""
 
     def truth(self, node: ast.expr) -> Any:
         """What a part of the condition says of each row."""
@@ -95,12 +148,12 @@ class _Reader:
                 return reduce(pc.and_kleene, [self._comparison(*pair) for pair in pairs])
             case ast.Constant(value=bool() as value):
                 return self._everywhere(value)
-            case _ if self._column_name(node) is not None:
-                name, kind = self._column(node)
+            case _ if self.column_name(node) is not None:
+                name, kind = self.column(node)
                 if not pa.types.is_boolean(kind):
-                    raise self._refused(f"the column {name} is no condition by itself: compare it with something", node)
+                    raise self.refused(f"the column {name} is no condition by itself: compare it with something", node)
                 return self._cells(name)
-        raise self._refused("this is no condition", node)
+        raise self.refused("this is no condition", node)
 
     def _comparison(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Any:
         match operator:
@@ -113,42 +166,42 @@ class _Reader:
             case ast.IsNot():
                 return pc.invert(self._is_empty(left, right))
         compare = COMPARISONS[type(operator)]
-        if self._column_name(left) is None:
-            name, kind = self._column(right)
-            return compare(self._value(left, name, kind), self._cells(name))
-        name, kind = self._column(left)
-        if self._column_name(right) is None:
-            return compare(self._cells(name), self._value(right, name, kind))
-        other, other_kind = self._column(right)
+        if self.column_name(left) is None:
+            name, kind = self.column(right)
+            return compare(self.value(left, name, kind), self._cells(name))
+        name, kind = self.column(left)
+        if self.column_name(right) is None:
+            return compare(self._cells(name), self.value(right, name, kind))
+        other, other_kind = self.column(right)
         if family_of(kind) != family_of(other_kind):
-            raise self._refused(f"{name} holds {family_of(kind)}, {other} {family_of(other_kind)}", right)
+            raise self.refused(f"{name} holds {family_of(kind)}, {other} {family_of(other_kind)}", right)
         try:
             return compare(self._cells(name), self._cells(other))
         except pa.ArrowException:
-            raise self._refused(f"{name} ({kind}) and {other} ({other_kind}) cannot be compared", right) from None
+            raise self.refused(f"{name} ({kind}) and {other} ({other_kind}) cannot be compared", right) from None
 
     def _is_empty(self, left: ast.expr, right: ast.expr) -> Any:
         if not (isinstance(right, ast.Constant) and right.value is None):
-            raise self._refused('"is" takes None alone', right)
-        return pc.is_null(self._cells(self._column(left)[0]))
+            raise self.refused('"is" takes None alone', right)
+        return pc.is_null(self._cells(self.column(left)[0]))
 
     def _membership(self, left: ast.expr, right: ast.expr) -> Any:
         """`column in (values)`, or `value in column` of texts or lists."""
         if isinstance(right, (ast.Tuple, ast.List, ast.Set)):
-            name, kind = self._column(left)
+            name, kind = self.column(left)
             cells = self._cells(name)
-            equal = [pc.equal(cells, self._value(value, name, kind)) for value in right.elts]
+            equal = [pc.equal(cells, self.value(value, name, kind)) for value in right.elts]
             return reduce(pc.or_kleene, equal, self._everywhere(False))
-        name, kind = self._column(right)
+        name, kind = self.column(right)
         if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-            return _has_entry(self._cells(name), self._value(left, name, kind.value_type))
+            return _has_entry(self._cells(name), self.value(left, name, kind.value_type))
         if not family_of(kind) == TEXT:
-            raise self._refused(f'"in" takes a column of text or of lists; {name} holds {family_of(kind)}', right)
-        return pc.match_substring(self._cells(name), self._value(left, name, kind).as_py(), ignore_case=True)
+            raise self.refused(f'"in" takes a column of text or of lists; {name} holds {family_of(kind)}', right)
+        return pc.match_substring(self._cells(name), self.value(left, name, kind).as_py(), ignore_case=True)
 
     def _cells(self, name: str) -> Any:
         """A column's cells; a number that is none (NaN) is an empty cell."""
-        cells = self._table[name].combine_chunks()
+        cells = self.table[name].combine_chunks()
         if pa.types.is_dictionary(cells.type):
             cells = cells.dictionary_decode()
         if pa.types.is_null(cells.type):
@@ -158,44 +211,7 @@ class _Reader:
         return cells
 
     def _everywhere(self, value: bool) -> Any:
-        return truths(np.full(len(self._table), value))
-
-    def _column_name(self, node: ast.expr) -> str | None:
-        match node:
-            case ast.Name(id=name):
-                return name
-            case ast.Call(func=ast.Name(id="column"), args=[ast.Constant(value=str() as name)], keywords=[]):
-                return name
-        return None
-
-    def _column(self, node: ast.expr) -> tuple[str, pa.DataType]:
-        name = self._column_name(node)
-        if name is None:
-            raise self._refused("a column's name is needed here", node)
-        if name not in self._table.schema.names:
-            raise UsageError(
-                f'where must name columns of the catalog; received "{shown(name)}"; '
-                f"there are: {', '.join(self._table.schema.names)}"
-            )
-        return name, self._table.schema.field(name).type
-
-    def _value(self, node: ast.expr, name: str, kind: pa.DataType) -> pa.Scalar:
-        """A value to compare a column's cells with, of the column's type."""
-        try:
-            value = ast.literal_eval(node)
-        except (ValueError, TypeError, SyntaxError, RecursionError):
-            raise self._refused("a number or a text in quotes is needed here", node) from None
-        family = family_of(kind)
-        fits = isinstance(value, VALUES.get(family, ())) and isinstance(value, bool) == (family == TRUTHS)
-        if not fits:
-            raise self._refused(f"{name} holds {family}; this is none", node)
-        try:
-            return _moment(value, kind) if family == DATES else scalar(value)
-        except (pa.ArrowException, OverflowError, UnicodeError):
-            raise self._refused(f"{name} holds {family}; this is none", node) from None
-
-    def _refused(self, what: str, node: ast.AST) -> UsageError:
-        return _refused(what, ast.get_source_segment(self._text, node) or self._text, self._table)
+        return truths(np.full(len(self.table), value))
 
 
 def family_of(kind: pa.DataType) -> str:

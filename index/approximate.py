@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import faiss
 import numpy as np
 
 from index.faiss_files import write_faiss
-from index.search_index import neighbors, no_neighbors
+from index.search_index import SearchIndex, neighbors, no_neighbors
 from index.settings import Parameters, Settings
 from index.vectors import Floats, Ids, Mask, Neighbors
 
@@ -54,6 +55,21 @@ class Ladder:
         return self.base_cost + self.step_cost * value
 
 
+@runtime_checkable
+class TunableIndex(SearchIndex, Protocol):
+    """An index whose searches can look less or more far."""
+
+    @property
+    def settings(self) -> Settings | None:
+        """How far they look; None where they compare every vector."""
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None: ...
+
+    def ladders(self) -> Sequence[Ladder]:
+        """What can be tuned."""
+
+
 class ApproximateIndex(ABC):
     """An index that looks where the nearest probably are.
 
@@ -88,6 +104,10 @@ class ApproximateIndex(ABC):
     def vector(self, position: int) -> Floats:
         """The vector at a position, see `SearchIndex.vector`."""
 
+    def vectors(self, positions: Ids) -> Floats:
+        """The vectors at some positions, float32 (n, D)."""
+        return np.stack([self.vector(int(position)) for position in positions])
+
     def write(self, write: Callable[[bytes], int]) -> None:
         """Pass its file on, see `SearchIndex.write`."""
         write_faiss(self._index, write)
@@ -104,8 +124,8 @@ class ApproximateIndex(ABC):
     def _look_everywhere(self, queries: Floats, k: int, allowed: Mask | None) -> Found:
         """Search everything that is allowed; always k answers where there are k."""
 
-    def search(self, queries: Floats, k: int, allowed: Mask | None = None) -> Neighbors:
-        """min(k, vectors that may be found) answers to each query, see `SearchIndex.search`."""
+    def search(self, queries: Floats, k: int, allowed: Mask | None = None, where: str = "") -> Neighbors:
+        """min(k, vectors that may be found) answers to each query, see `SearchIndex.search`; `allowed` says it all."""
         k = min(k, len(self) if allowed is None else int(allowed.sum()))
         if k == 0:
             return no_neighbors(len(queries))

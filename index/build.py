@@ -15,8 +15,10 @@ from catalog.store import Store
 from index.config import IndexChoice, IndexConfig
 from index.embedding import embed_catalog
 from index.encoders import EncoderFiles, chosen_encoder, held_encoder
+from index.engines import FAISS, read_engine
 from index.fit_verdicts import verdicts_for
 from index.gate import FEWEST, measure_quality, refuse_if_worse
+from index.milvus_collections import drop_unused
 from index.publish import publish
 from index.versions import IndexVersion, current_id, prune, read_version
 from training.checkpoint import read_header
@@ -75,9 +77,11 @@ def build_version(config: IndexConfig) -> IndexSummary:
         in_use = _version_in_use(store)
         quality, verdict = _measured(store, manifest, encoder, in_use, config)
         verdicts = verdicts_for(catalog, Path(store.read_catalog()["root"]), encoder, in_use)
-        choice = IndexChoice(kind=config.kind, recall=config.recall)
+        engine = str(read_engine(config.engine)) if config.engine else in_use.engine if in_use else FAISS
+        choice = IndexChoice(kind=config.kind, recall=config.recall, engine=engine)
         version = publish(store, catalog.items, catalog.embeddings, encoder, quality, verdicts, choice)
         removed = prune(store, config.keep)
+        drop_unused(store)
     return IndexSummary(
         version=version,
         embedded=catalog.embedded,

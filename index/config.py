@@ -9,6 +9,7 @@ from typing import Literal
 from catalog.errors import UsageError
 from catalog.paths import shown
 from catalog.store import DEFAULT_STORE
+from index.engines import read_engine
 from training.config import Device, require
 
 Kind = Literal["exact", "ivf", "hnsw", "ivf-pq"]
@@ -23,6 +24,8 @@ class IndexChoice:
     """Kind of index; auto: by size (index/kinds.py)."""
     recall: float = 0.99
     """Part of the true 10 nearest that it must find."""
+    engine: str = "faiss"
+    """Where the vectors lie (index/engines.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +46,22 @@ class IndexConfig:
     """Kind of index; auto: by size (index/kinds.py). Under 1,000 photos always exact."""
     recall: float = 0.99
     """Part of the true 10 nearest that the index must find, else it is not put into use; exact finds all."""
+    engine: str = ""
+    """Where the vectors lie: faiss, in the version's folder; milvus:http://HOST:PORT, a server; milvus:FILE.db, Milvus
+    Lite. Empty: where those of the version in use lie, faiss for the first. A sync keeps to it."""
     device: Device = "auto"
     """Where to embed."""
 
     def __post_init__(self) -> None:
         _check_keep(self.keep)
+        if self.engine:
+            engine = read_engine(self.engine)
+            require(
+                not engine.milvus or self.kind in ("auto", "exact", "hnsw"),
+                "--kind must be auto, exact or hnsw in Milvus",
+                self.kind,
+                "leave it out",
+            )
         require(0 < self.recall <= 1, "--recall must lie above 0 and not above 1", self.recall, "try 0.99")
         _check_encoder(self.encoder, self.run)
 

@@ -14,7 +14,7 @@ import numpy as np
 from index.faiss_files import read_faiss, write_faiss
 from index.gpu_mirror import MOST_NEIGHBORS, mirror_of
 from index.search_index import neighbors, no_neighbors
-from index.vectors import Floats, Mask, Neighbors
+from index.vectors import Floats, Ids, Mask, Neighbors
 from training.config import Device
 
 
@@ -64,13 +64,19 @@ class FlatIndex:
         vector: Floats = self._index.reconstruct(position)
         return vector
 
-    def search(self, queries: Floats, k: int, allowed: Mask | None = None) -> Neighbors:
+    def vectors(self, positions: Ids) -> Floats:
+        """The vectors at some positions, float32 (n, D)."""
+        vectors: Floats = self._index.reconstruct_batch(positions)
+        return vectors
+
+    def search(self, queries: Floats, k: int, allowed: Mask | None = None, where: str = "") -> Neighbors:
         """The k most similar positions of each query; fewer where there are fewer than k.
 
         Args:
             queries: float32 (Q, D), of unit norm.
             allowed: bool (N,), the positions that may be found; None for all. Such a search is done on the CPU: a GPU's
                 plain indexes take no heed of a selection, without a word.
+            where: not needed: `allowed` says it.
         """
         k = min(k, len(self) if allowed is None else int(allowed.sum()))
         if k == 0:

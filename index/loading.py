@@ -15,13 +15,13 @@ from catalog.store import Store
 from index.blocks import weigh
 from index.colour_weights import DEFAULT_COLOUR
 from index.embedder import Embedder, open_embedder
+from index.engines import read_engine
 from index.kinds import read_index
 from index.probe import LEAST_COSINE, probe_picture
 from index.search_index import SearchIndex
 from index.vectors import block_products
 from index.versions import (
     CHECKPOINT_FILE,
-    CONTENT_FILES,
     ITEMS_FILE,
     ONNX_FILE,
     IndexVersion,
@@ -86,13 +86,23 @@ def _load(folder: Path, device: Device) -> LoadedVersion:
         items = Manifest.read(folder / ITEMS_FILE)
     except StoreError as error:
         raise VersionError(f"version {version.id}: {error}") from None
-    index = read_index(folder, version.kind, version.settings, device)
+    index = _open_index(folder, version, items, device)
     embedder = open_embedder(version.spec, onnx=folder / ONNX_FILE, checkpoint=folder / CHECKPOINT_FILE, device=device)
     loaded = LoadedVersion(version, items, index, embedder)
     _check_counts(loaded)
     _check_canaries(loaded)
     _check_probe(loaded)
     return loaded
+
+
+def _open_index(folder: Path, version: IndexVersion, items: Manifest, device: Device) -> SearchIndex:
+    if not version.collection:
+        return read_index(folder, version.kind, version.settings, device)
+    from index.milvus import connect
+    from index.milvus_photos import open_photos
+
+    server = connect(read_engine(version.engine))
+    return open_photos(server, version.collection, items.table, version.dimension, version.settings)
 
 
 def _refused(version: IndexVersion, rule: str, found: str) -> VersionError:
@@ -107,7 +117,7 @@ def check_files(folder: Path, version: IndexVersion, names: Sequence[str] = ()) 
     Raises:
         VersionError: one is missing, or has another content than it was published with.
     """
-    for name in names or sorted({*CONTENT_FILES, *version.files}):
+    for name in names or sorted({*version.needed_files, *version.files}):
         facts = version.files.get(name)
         if facts is None:
             raise _refused(version, f"version.json must name {name}", "it does not")

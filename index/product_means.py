@@ -71,6 +71,10 @@ class ProductMeans:
         """A product's mean, float32 (D,)."""
         return self._index.vector(product)
 
+    def vectors(self, products: Ids) -> Floats:
+        """The means of some products, float32 (n, D)."""
+        return self._index.vectors(products)
+
     def search(self, queries: Floats, k: int, allowed: Mask | None = None) -> Neighbors:
         """The k products whose means are most similar to each query; fewer where there are fewer than k.
 

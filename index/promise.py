@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 
 from catalog.errors import PromiseError
-from index.approximate import ApproximateIndex, Ladder
+from index.approximate import Ladder, TunableIndex
 from index.held_back import HeldBack
 from index.search_index import SearchIndex
 from index.settings import Parameters, Settings, everywhere, second_weights
@@ -93,7 +93,7 @@ def _recalls(index: SearchIndex, task: Task) -> Floats:
     return np.concatenate(recalls)
 
 
-def keep_promise(index: ApproximateIndex, tasks: Mapping[str, Task], promised: float, first: int) -> dict[str, float]:
+def keep_promise(index: TunableIndex, tasks: Mapping[str, Task], promised: float, first: int) -> dict[str, float]:
     """Set how far an index looks to the cheapest that keeps the promise, for every set by itself; returns its recalls.
 
     Args:
@@ -111,7 +111,7 @@ def keep_promise(index: ApproximateIndex, tasks: Mapping[str, Task], promised: f
     return {name: recall(index, task) for name, task in tasks.items()}
 
 
-def _cheapest_that_keeps(index: ApproximateIndex, name: str, task: Task, promised: float) -> Parameters:
+def _cheapest_that_keeps(index: TunableIndex, name: str, task: Task, promised: float) -> Parameters:
     best: tuple[float, Parameters] | None = None
     for ladder in index.ladders():
         value = _smallest_that_keeps(index, ladder, task, promised, None if best is None else best[0])
@@ -128,7 +128,7 @@ def _cheapest_that_keeps(index: ApproximateIndex, name: str, task: Task, promise
 
 
 def _smallest_that_keeps(
-    index: ApproximateIndex, ladder: Ladder, task: Task, promised: float, cheapest: float | None
+    index: TunableIndex, ladder: Ladder, task: Task, promised: float, cheapest: float | None
 ) -> int | None:
     """The smallest value that keeps the promise: doubled until it does, then halved in between.
 

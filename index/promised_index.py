@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from index.approximate import ApproximateIndex
+from index.approximate import TunableIndex
 from index.colour_weights import COLOUR_GRID
 from index.config import IndexChoice
 from index.held_back import held_back_queries, query_sets
@@ -32,7 +32,7 @@ class PromisedIndex:
     @property
     def settings(self) -> Settings | None:
         """How far a search looks; None for an exact index."""
-        return self.index.settings if isinstance(self.index, ApproximateIndex) else None
+        return self.index.settings if isinstance(self.index, TunableIndex) else None
 
 
 def build_promised_index(vectors: Floats, blocks: Mapping[str, int], choice: IndexChoice) -> PromisedIndex:
@@ -45,10 +45,17 @@ def build_promised_index(vectors: Floats, blocks: Mapping[str, int], choice: Ind
     Raises:
         PromiseError: no setting of the kind finds enough.
     """
-    widths = list(blocks.values())
-    index = BUILD[choose_kind(choice.kind, *vectors.shape)](vectors, widths)
-    if not isinstance(index, ApproximateIndex):
+    built = BUILD[choose_kind(choice.kind, *vectors.shape)](vectors, list(blocks.values()))
+    return promised(built, vectors, blocks, choice)
+
+
+def promised(
+    index: SearchIndex | TunableIndex, vectors: Floats, blocks: Mapping[str, int], choice: IndexChoice
+) -> PromisedIndex:
+    """An index over vectors that finds what was promised, once it is tuned; arguments and errors as above."""
+    if not isinstance(index, TunableIndex) or index.settings is None:
         return PromisedIndex(index=index)
+    widths = list(blocks.values())
     queries = held_back_queries(vectors, widths)
     tasks = exact_tasks(vectors, queries, query_sets(queries, blocks, COLOUR_GRID))
     return PromisedIndex(index=index, recalls=keep_promise(index, tasks, choice.recall, first=widths[0]))

@@ -27,10 +27,15 @@ from index.colour_weights import DEFAULT_COLOUR
 from index.config import IndexChoice
 from index.embedder import open_embedder
 from index.encoders import EncoderFiles
-from index.kinds import files_of
+from index.engines import read_engine
+from index.faiss_engine import FaissIndex
+from index.kinds import FEWEST
 from index.loading import load_version, probe_vector
-from index.promised_index import build_promised_index
+from index.milvus import connect
+from index.milvus_collections import begin_collection, point_alias
+from index.milvus_index import MilvusIndex
 from index.search_index import SearchIndex
+from index.vector_index import VectorIndex
 from index.vectors import Blocks, Embeddings
 from index.versions import (
     CHECKPOINT_FILE,
@@ -48,6 +53,7 @@ from training.checkpoint import read_header
 
 CANARIES = 4
 CANARY_NEIGHBORS = 10
+"""In Milvus 1: a server may build its index anew at any time, and find others among the next."""
 GRAPH_AND_CODES = 1.25
 """Bytes of an index for each of the vectors it holds, at most."""
 SPARE_BYTES = 16 * 2**20
@@ -72,6 +78,7 @@ def publish(
 
     Raises:
         PromiseError: the index finds less than promised; the version in use stays.
+        EngineError: the server that is to hold the vectors does not answer; likewise.
         LookalikeError: the disk is full or fails; the version in use stays.
         VersionError: what was written does not verify; likewise.
     """
@@ -80,13 +87,15 @@ def publish(
     number = 1 + max((int(folder.name.partition("-")[0]) for folder in version_folders(store)), default=0)
     try:
         with _temporary_folder(store, number) as folder:
-            root = store.read_catalog()["root"]
-            description = _write_files(folder, items, embeddings, encoder, root, choice or IndexChoice())
+            choice = choice or IndexChoice()
+            vectors = _begin(store, folder, items, embeddings, encoder, choice)
+            description = _write_files(folder, vectors, items, embeddings, encoder, choice)
             version = replace(
                 description,
                 id=f"{number:04d}-{_short_hash(description)}",
                 quality=dict(quality or {}),
                 verdicts=dict(verdicts or {}),
+                root=store.read_catalog()["root"],
             )
             write_description(folder, version)
             atomic.fsync_folder(folder)
@@ -99,6 +108,7 @@ def publish(
             f"the new version could not be written to {store.versions_dir} ({error.strerror}): "
             'the version in use stays; free some space and run "lookalike index" again'
         ) from None
+    point_alias(store, version)
     try:
         point_to(store, version.id)
     except OSError as error:
@@ -138,13 +148,39 @@ def _temporary_folder(store: Store, number: int) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)  # after the rename there is nothing left of that name
 
 
+def _begin(
+    store: Store,
+    folder: Path,
+    items: Manifest,
+    embeddings: Embeddings,
+    encoder: EncoderFiles,
+    choice: IndexChoice,
+) -> VectorIndex:
+    """Where the vectors of a new version go."""
+    schema, dimension = items.table.schema, embeddings.vectors.shape[1]
+    engine = read_engine(choice.engine)
+    if not engine.milvus:
+        return FaissIndex(folder, schema, dimension)
+    server = connect(engine)  # first: without it nothing is begun
+    name = begin_collection(store, choice.engine, encoder.sha256)
+    exact = choice.kind == "exact" or len(items) < FEWEST
+    return MilvusIndex.create(server, name, schema, dimension, exact=exact)
+
+
 def _write_files(
-    folder: Path, items: Manifest, embeddings: Embeddings, encoder: EncoderFiles, root: str, choice: IndexChoice
+    folder: Path,
+    vectors: VectorIndex,
+    items: Manifest,
+    embeddings: Embeddings,
+    encoder: EncoderFiles,
+    choice: IndexChoice,
 ) -> IndexVersion:
-    """Write everything but version.json; returns its content, still without an id."""
+    """Write everything but version.json; returns its content, still without an id and the catalog's folder."""
     header = read_header(encoder.checkpoint)
-    built = build_promised_index(embeddings.vectors, embeddings.blocks, choice)
-    files = {name: _write_index(part, folder / name) for name, part in files_of(built.index).items()}
+    collection = vectors.collection if isinstance(vectors, MilvusIndex) else ""
+    vectors.upsert(items.table, embeddings.vectors)
+    built = vectors.publish(embeddings.blocks, choice)
+    files = dict(vectors.files)
     items.write(folder / ITEMS_FILE)
     shutil.copyfile(encoder.onnx, folder / ONNX_FILE)
     shutil.copyfile(encoder.checkpoint, folder / CHECKPOINT_FILE)
@@ -165,34 +201,17 @@ def _write_files(
         encoder_sha256=encoder.sha256,
         spec=header.spec,
         manifest_fingerprint=items.fingerprint,
-        root=root,
+        root="",
         files=files,
-        canaries=_canaries(built.index, embeddings.blocks),
+        canaries=_canaries(built.index, embeddings.blocks, 1 if collection else CANARY_NEIGHBORS),
         probe=tuple(float(value) for value in probe_vector(embedder)),
         asked_kind=choice.kind,
+        engine=choice.engine,
+        collection=collection,
         promised_recall=choice.recall,
         recalls=built.recalls,
         parameters=built.settings.to_json() if built.settings else {},
     )
-
-
-def _write_index(index: SearchIndex, path: Path) -> FileFacts:
-    """Write the index through our own writer: hashed as it goes, and a full disk raises OSError."""
-    digest = hashlib.sha256()
-    size = 0
-    with path.open("wb") as file:
-
-        def write(piece: bytes) -> int:
-            nonlocal size
-            digest.update(piece)
-            file.write(piece)
-            size += len(piece)
-            return len(piece)
-
-        index.write(write)
-        file.flush()
-        os.fsync(file.fileno())
-    return FileFacts(bytes=size, sha256=digest.hexdigest())
 
 
 def _facts(path: Path) -> FileFacts:
@@ -200,10 +219,9 @@ def _facts(path: Path) -> FileFacts:
         return FileFacts(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _canaries(index: SearchIndex, blocks: Blocks) -> tuple[Canary, ...]:
+def _canaries(index: SearchIndex, blocks: Blocks, neighbours: int) -> tuple[Canary, ...]:
     positions = np.unique(np.linspace(0, len(index) - 1, CANARIES).astype(int))
-    vectors = np.stack([index.vector(int(position)) for position in positions])
-    found = index.search(weigh(vectors, blocks, DEFAULT_COLOUR), CANARY_NEIGHBORS)
+    found = index.search(weigh(index.vectors(positions), blocks, DEFAULT_COLOUR), neighbours)
     return tuple(
         Canary(
             position=int(position),

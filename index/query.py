@@ -28,6 +28,9 @@ class Vectors(Protocol):
     def vector(self, position: int) -> Floats:
         """The vector at a position, float32 (D,)."""
 
+    def vectors(self, positions: Ids) -> Floats:
+        """The vectors at some positions, float32 (n, D)."""
+
     def search(self, queries: Floats, k: int, allowed: Mask | None = None) -> Neighbors:
         """The k most similar of each query, float32 (Q, D); `allowed`: the photos that count, bool (N,)."""
 
@@ -84,4 +87,4 @@ def vectors_at(index: Vectors, positions: Ids) -> Floats:
     """The vectors at some positions of an index, float32 (n, D)."""
     if not len(positions):
         return np.zeros((0, index.dimension), np.float32)
-    return np.stack([index.vector(int(position)) for position in positions])
+    return index.vectors(positions)

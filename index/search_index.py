@@ -6,7 +6,7 @@ The kinds are files of their own: exact (index/faiss_index.py), ivf, hnsw and iv
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -37,12 +37,16 @@ class SearchIndex(Protocol):
     def vector(self, position: int) -> Floats:
         """The vector at a position, float32 (D,), as it was given."""
 
-    def search(self, queries: Floats, k: int, allowed: Mask | None = None) -> Neighbors:
+    def vectors(self, positions: Ids) -> Floats:
+        """The vectors at some positions, float32 (n, D)."""
+
+    def search(self, queries: Floats, k: int, allowed: Mask | None = None, where: str = "") -> Neighbors:
         """min(k, vectors that may be found) answers to each query, the most similar first.
 
         Args:
             queries: float32 (Q, D).
             allowed: bool (N,), the positions that may be found; None for all.
+            where: the condition that gave `allowed`, where one did, for an index that knows the columns itself.
         """
 
     def write(self, write: Callable[[bytes], int]) -> None:
@@ -51,6 +55,24 @@ class SearchIndex(Protocol):
         Raises:
             OSError: as `write` raises it.
         """
+
+
+@runtime_checkable
+class RemoteIndex(SearchIndex, Protocol):
+    """An index on a server, which knows the photos' columns, and may be away.
+
+    Its searches raise EngineError when the server does not answer.
+    """
+
+    def check(self) -> None:
+        """Whether it can be searched now.
+
+        Raises:
+            EngineError: the server does not answer.
+        """
+
+    def search_products(self, queries: Floats, k: int, allowed: Mask | None = None, where: str = "") -> Neighbors:
+        """As `search`, and of each product only its most similar photo, as far as the index can tell."""
 
 
 def neighbors(similarities: Floats, positions: Ids) -> Neighbors:

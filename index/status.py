@@ -11,6 +11,7 @@ from catalog.store import Store
 from index.config import PruneConfig, RollbackConfig, StoreConfig
 from index.gpu_mirror import gpu_count
 from index.loading import load_version
+from index.milvus_collections import drop_unused, point_alias
 from index.versions import IndexVersion, current_id, point_to, prune, read_version, rollback_target, version_folders
 from training.runs import all_runs
 
@@ -91,7 +92,8 @@ def describe(version: IndexVersion) -> str:
     return (
         f"{version.id}, {version.created}: {version.photos} photos of {version.products} products, "
         f"{version.kind} index of {version.dimension} dimensions, recall {version.recall:.3f}, "
-        f"encoder {version.encoder_name} ({version.encoder_sha256[:12]}, {version.spec.layer})"
+        + (f"in {version.engine} as {version.collection}, " if version.collection else "")
+        + f"encoder {version.encoder_name} ({version.encoder_sha256[:12]}, {version.spec.layer})"
     )
 
 
@@ -125,6 +127,7 @@ def rollback(config: RollbackConfig) -> Report:
     with store.writing("lookalike rollback"):
         target = rollback_target(store, config.to)
         version = load_version(store.versions_dir / target, "cpu").version
+        point_alias(store, version)
         point_to(store, target)
     return Report((f"in use: {describe(version)}",))
 
@@ -134,4 +137,5 @@ def prune_versions(config: PruneConfig) -> Report:
     store = Store.open(config.store)
     with store.writing("lookalike prune"):
         removed = prune(store, config.keep)
+        drop_unused(store)
     return Report((f"removed: {', '.join(removed) or 'nothing'}",))

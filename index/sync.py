@@ -15,6 +15,7 @@ from index.embedding import embed_catalog
 from index.encoders import held_encoder
 from index.fit_verdicts import verdicts_for
 from index.loading import check_files
+from index.milvus_collections import drop_unused
 from index.publish import publish
 from index.versions import ITEMS_FILE, IndexVersion, current_id, prune, read_version
 
@@ -82,9 +83,10 @@ def sync(config: SyncConfig) -> SyncSummary:
         )
         if published:
             verdicts = verdicts_for(catalog, Path(store.read_catalog()["root"]), encoder, version)
-            choice = IndexChoice(kind=version.asked_kind, recall=version.promised_recall)
+            choice = IndexChoice(kind=version.asked_kind, recall=version.promised_recall, engine=version.engine)
             version = publish(store, catalog.items, catalog.embeddings, encoder, version.quality, verdicts, choice)
         prune(store, config.keep)  # of a sync that was interrupted before it came to this, too
+        drop_unused(store)
     return SyncSummary(
         scanned=scanned,
         changes=changes,

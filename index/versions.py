@@ -92,8 +92,17 @@ class IndexVersion:
     """What `recall` must not be below: a sync keeps to it, too."""
     recalls: Mapping[str, float] = field(default_factory=dict)
     """Recall for each set of held-back queries by its name; empty for an exact index."""
+    engine: str = "faiss"
+    """Where its vectors lie (index/engines.py): a sync keeps to it."""
+    collection: str = ""
+    """Of Milvus, with its vectors; empty where they lie in the version's folder."""
     parameters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """How far a search looks, as tuned after the build, by the weight of the second block; empty for an exact index."""
+
+    @property
+    def needed_files(self) -> tuple[str, ...]:
+        """The files that it must have."""
+        return tuple(name for name in CONTENT_FILES if name != INDEX_FILE or not self.collection)
 
     @property
     def settings(self) -> Settings | None:

@@ -71,6 +71,8 @@ class Asking:
     """Products per query."""
     allowed: Mask | None = None
     """The photos that may be found, see `Snapshot.allowed`."""
+    where: str = ""
+    """The condition that gave `allowed`."""
     product_by: ProductBy = "best"
     colour: float = DEFAULT_COLOUR
     """Weight of the colour block."""
@@ -136,6 +138,7 @@ def search_batch(config: SearchConfig) -> BatchSummary:
     asking = Asking(
         k=config.k,
         allowed=allowed,
+        where=config.where,
         product_by=config.product_by,
         colour=colour_weight(config.colour),
         close_only=config.close_only,
@@ -295,6 +298,7 @@ def _answers(
         asking.refinement.moved(vectors) if asking.refinement else vectors,
         asking.k,
         asking.allowed,
+        where=asking.where,
         colour=asking.colour,
         product_by=asking.product_by,
         holding=[query.holding for query in queries],

@@ -27,6 +27,7 @@ def best_answers(
     k: int,
     allowed: Mask | None,
     *,
+    where: str = "",
     colour: float,
     product_by: ProductBy,
     holding: Sequence[Collection[str]],
@@ -40,7 +41,7 @@ def best_answers(
 
     Args:
         queries: vectors of unit norm by block, float32 (Q, D).
-        allowed, product_by, holding, hidden: see `Snapshot.nearest_products`.
+        allowed, where, product_by, holding, hidden: see `Snapshot.nearest_products`.
         colour: weight of the colour block, 0 … 1.
         asked_with: per query, the item_id of the product that it is, which is no answer to itself; None: of none.
         hide_duplicates: of answers that look like the same photo of each other, leave only the first.
@@ -56,6 +57,7 @@ def best_answers(
             weighed[rows],
             count + own,
             allowed,
+            where=where,
             product_by=product_by,
             holding=[holding[row] for row in rows],
             hidden=hidden,

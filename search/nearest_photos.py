@@ -61,7 +61,7 @@ def nearest_others(
     most = int(there.sum())
     shown = progress(asked.tolist(), total=len(asked), description=description)
     for batch in batches(shown, BATCH):
-        vectors = weighed(np.stack([index.vector(position) for position in batch]))
+        vectors = weighed(index.vectors(np.asarray(batch, np.int64)))
         fetch = min(photos, k + 1)
         while True:
             found = index.search(vectors, fetch, among)

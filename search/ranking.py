@@ -9,7 +9,7 @@ import numpy as np
 from index.groups import Groups
 from index.product_means import ProductMeans
 from index.query import vectors_at
-from index.search_index import SearchIndex
+from index.search_index import RemoteIndex, SearchIndex
 from index.vectors import Floats, Ids, Mask, Neighbors
 
 
@@ -29,24 +29,26 @@ class Place:
 
 
 def by_best_photo(
-    photos: SearchIndex, products: Groups, queries: Floats, k: int, allowed: Mask | None
+    photos: SearchIndex, products: Groups, queries: Floats, k: int, allowed: Mask | None, where: str = ""
 ) -> list[list[Place]]:
     """The k products with the most similar photo to each query.
 
     Asks for more and more photos until they are of k different products, or of all there are: of an exact index these
-    are the right ones, since a photo that was not returned is no more similar than those that were.
+    are the right ones, since a photo that was not returned is no more similar than those that were. An index that knows
+    products is asked for photos of different ones first.
     """
     photo_count, product_count = len(products.codes), len(products)
     if allowed is not None:
         photo_count, product_count = int(allowed.sum()), len(np.unique(products.codes[allowed]))
     wanted = min(k, product_count)
     fetch = wanted if photo_count == product_count else min(photo_count, 2 * wanted)
+    search = photos.search_products if isinstance(photos, RemoteIndex) else photos.search
     while True:
-        found = photos.search(queries, fetch, allowed)
+        found = search(queries, fetch, allowed, where)
         rankings = [_first_of_each(found, row, products.codes, wanted) for row in range(len(queries))]
         if fetch == photo_count or all(len(ranking) == wanted for ranking in rankings):
             return rankings
-        fetch = min(photo_count, 4 * fetch)
+        fetch, search = min(photo_count, 4 * fetch), photos.search
 
 
 def by_mean(

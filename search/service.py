@@ -19,6 +19,7 @@ from catalog.store import Store
 from index.colour_weights import colour_weight
 from index.embedder import Prepared
 from index.loading import load_current, load_version
+from index.search_index import RemoteIndex
 from index.vectors import Floats
 from index.versions import IndexVersion, current_id
 from search.distinct import best_answers
@@ -67,10 +68,14 @@ class SearchService:
 
         Raises:
             VersionError: the new one is refused; the old one goes on answering.
+            EngineError: the server that holds the vectors does not answer.
         """
         with self._refreshing:
             named = current_id(self._store)
             if named == self.version.id:
+                index = self._snapshot.loaded.index
+                if isinstance(index, RemoteIndex):
+                    index.check()
                 return False
             self._snapshot = Snapshot(load_version(self._store.versions_dir / named, self._device))
             return True
@@ -114,6 +119,7 @@ class SearchService:
             refinement.moved(snapshot.one_query(vectors)),
             question.k,
             allowed,
+            where=question.where,
             colour=colour_weight(question.colour),
             product_by=question.product_by,
             holding=[holding],

@@ -151,6 +151,7 @@ class Snapshot:
         k: int,
         allowed: Mask | None = None,
         *,
+        where: str = "",
         product_by: ProductBy = "best",
         holding: Sequence[Collection[str]] = (),
         hidden: Collection[int] = (),
@@ -164,6 +165,7 @@ class Snapshot:
         Args:
             vectors: float32 (Q, D), see `weighed`.
             allowed: the photos that may be found, see `allowed`; products without any are no answers.
+            where: the condition that gave `allowed`.
             product_by: a product's similarity is that of its best photo, or of the mean of its photos.
             holding: per query, the SHA-256s of its photos; nothing where no query is of photos.
             hidden: numbers of products that are not shown.
@@ -173,7 +175,7 @@ class Snapshot:
         if product_by == "mean":
             rankings = by_mean(self.product_means, photos, products, vectors, wanted, allowed)
         else:
-            rankings = by_best_photo(photos, products, vectors, wanted, allowed)
+            rankings = by_best_photo(photos, products, vectors, wanted, allowed, where)
         answers = []
         for row, ranking in enumerate(rankings):
             first = self._holders(vectors[row], holding[row], wanted, allowed, product_by) if holding else []

@@ -18,6 +18,7 @@ from catalog.image import decode_photo, read_photo
 from catalog.manifest import Manifest
 from catalog.scan import scan
 from catalog.store import Store
+from index import faiss_engine
 from index import publish as publishing
 from index.build import build_version
 from index.colour import colour_descriptor
@@ -171,7 +172,7 @@ def test_a_failed_publish_leaves_the_version_in_use(store: Store, monkeypatch: p
             raise KeyboardInterrupt
         raise OSError(28, "No space left on device")
 
-    target = {"write": (publishing, "_write_index"), "rename": (os, "rename"), "current": (publishing, "point_to")}
+    target = {"write": (faiss_engine, "write_index"), "rename": (os, "rename"), "current": (publishing, "point_to")}
     monkeypatch.setattr(*target.get(fault, (publishing, "load_version")), fail)
     with pytest.raises((LookalikeError, KeyboardInterrupt)):
         build(store, run="two")

@@ -74,6 +74,25 @@ def test_every_catalog_photo_finds_itself(make_store: MakeStore, tmp_path: Path)
         assert [match.item.path for match in by_id.matches] == [match.item.path for match in result.matches[1:]]
 
 
+def test_an_answer_ends_with_the_version_it_began_with(own_variants: Store) -> None:
+    """Another one, by another encoder, comes into use while the photo is being decoded."""
+    photo = _bytes(own_variants, "3.png")
+    expected = SearchService.open(own_variants.root, device="cpu").search(photo, Question(k=5))
+    leave_run(own_variants, "two", seed=1)
+
+    def decode_slowly(data: bytes, fit: int | None) -> Image.Image:
+        build_version(IndexConfig(store=own_variants.root, device="cpu", run="two", force=True))
+        assert service.refresh()
+        return decode_upload(data, fit)
+
+    service = SearchService.open(own_variants.root, device="cpu", decode=decode_slowly)
+    result = service.search(photo, Question(k=5))
+    assert result.version == expected.version != service.version.id
+    assert result.matches == expected.matches
+    of_the_new = SearchService.open(own_variants.root, device="cpu").search(photo, Question(k=5))
+    assert of_the_new.matches != expected.matches
+
+
 def test_one_result_per_product(variants: Store) -> None:
     service = SearchService.open(variants.root, device="cpu")
     result = service.search(_bytes(variants, "3.png"), Question(k=50))

@@ -251,7 +251,7 @@ REFUSED: tuple[dict[str, str], ...] = (
     {},
     {"Authorization": basic("anna", "wrong")},
     {"Authorization": "Bearer wrong"},
-    {"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"},  # a browser's question before the first
+    {"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"},
     {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -284,6 +284,7 @@ def test_every_route_wants_the_login_but_two(app: FastAPI) -> None:
                 refused(url, method, path)
             for headers in REFUSED:
                 refused(url, "GET", path, headers)
+                refused(url, "OPTIONS", path, headers)  # as browsers ask before the first
         for path in (*OPEN_ROUTES, "/", "/api/status"):
             for spelling in SPELLINGS:
                 spelled = spelling.format(path=path, upper=path.upper())
