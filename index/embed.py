@@ -38,8 +38,8 @@ from training.device import choose_device
 from training.ranks import Ranks, torchrun_ranks
 from training.say import Say
 
-LOOKED_UP = 1024
-"""Photos that are looked up in the manifest together."""
+LOOKED_UP = 65_536
+"""Photos that are looked up in the manifest together: each time Arrow joins the chunks of a large table anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +67,10 @@ class EmbedSummary:
     def __str__(self) -> str:
         lost = f', {self.unreadable} unreadable since the scan (run "lookalike scan")' if self.unreadable else ""
         processes = "1 process" if self.processes == 1 else f"{self.processes} processes"
+        rate = f" ({self.rate:.1f} photos/s)" if self.embedded else ""
         return (
-            f"{self.embedded} photos embedded, {self.reused} reused{lost}, by {processes} in {self.seconds:.1f} s "
-            f'({self.rate:.1f} photos/s); run "{self.next}"'
+            f"{self.embedded} photos embedded, {self.reused} reused{lost}, by {processes} in {self.seconds:.1f} s"
+            f'{rate}; run "{self.next}"'
         )
 
 
