@@ -34,11 +34,10 @@ class Milvus:
 
     Attributes:
         place: its engine, as people write it.
-        lite: whether it is Milvus Lite, in this process.
     """
 
-    def __init__(self, client: Any, place: str, *, lite: bool) -> None:
-        self._client, self.place, self.lite = client, place, lite
+    def __init__(self, client: Any, place: str) -> None:
+        self._client, self.place = client, place
 
     def call(self, name: str, *args: Any, seconds: float = SEARCH_SECONDS, **kwargs: Any) -> Any:
         """Call a method of pymilvus's MilvusClient.
@@ -120,7 +119,7 @@ def _connected(engine: Engine, token: str) -> Milvus:
     lite = not engine.milvus.startswith(("http://", "https://"))
     address: dict[str, Any] = {"uri": _lite_file(engine)} if lite else {"uri": engine.milvus, "token": token}
     client = _asked(str(engine), lambda: MilvusClient(**address, timeout=SEARCH_SECONDS))
-    return Milvus(client, str(engine), lite=lite)
+    return Milvus(client, str(engine))
 
 
 def _lite_file(engine: Engine) -> str:

@@ -13,9 +13,8 @@ from index.config import IndexChoice
 from index.query import unit_blocks
 from index.vectors import Floats, Ids
 from tests.catalog.test_where import CONDITIONS, TABLE
-from tests.index.engines import MakeIndex, make_index
+from tests.index.conftest import MakeIndex
 
-__all__ = ["make_index"]
 BLOCKS = {"projection": 12, "colour": 4}
 WIDTHS = list(BLOCKS.values())
 D = sum(WIDTHS)

@@ -22,21 +22,14 @@ from search.question import Question
 from search.results import SearchResult
 from search.service import SearchService
 from tests.conftest import draw_photo
-from tests.index.engines import NAMES, engine_called
 from tests.small_run import leave_run
 
 MakeStore = Callable[[int], Store]
-SERVERS = [name for name in NAMES if name != "faiss"]
-
-
-@pytest.fixture(params=SERVERS)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    return engine_called(request.param, tmp_path)
 
 
 @pytest.fixture
-def server(engine: Engine) -> Milvus:
-    return connect(engine)
+def server(milvus: Engine) -> Milvus:
+    return connect(milvus)
 
 
 @pytest.fixture
@@ -66,26 +59,26 @@ def collections(server: Milvus, store: Store) -> list[str]:
     return list(server.collections(json.loads((store.root / FILE).read_text())["alias"]))
 
 
-def test_answers_are_those_of_faiss(store: Store, engine: Engine) -> None:
+def test_answers_are_those_of_faiss(store: Store, milvus: Engine) -> None:
     conditions = ("", "width > 90", 'path in ("005.png", "007.png")', '"00" in path', 'not path == "003.png"')
     build(store, "faiss")
     expected = [found(ask(store, where=condition)) for condition in conditions]
     by_mean = found(ask(store, product_by="mean"))
     assert (store.versions_dir / current_id(store) / "index.faiss").exists()
-    collection = build(store, str(engine))
+    collection = build(store, str(milvus))
     assert not (store.versions_dir / current_id(store) / "index.faiss").exists()
     assert [found(ask(store, where=condition)) for condition in conditions] == expected
     assert found(ask(store, product_by="mean")) == by_mean
-    assert f"in {engine} as {collection}" in str(status(StoreConfig(store=store.root)))
+    assert f"in {milvus} as {collection}" in str(status(StoreConfig(store=store.root)))
 
 
-def test_a_sync_and_a_further_build_keep_to_the_engine(store: Store, engine: Engine, server: Milvus) -> None:
-    first = build(store, str(engine))
+def test_a_sync_and_a_further_build_keep_to_the_engine(store: Store, milvus: Engine, server: Milvus) -> None:
+    first = build(store, str(milvus))
     draw_photo(40).save(store.root.parent / "photos" / "040.png")
     (store.root.parent / "photos" / "003.png").unlink()
     summary = sync(SyncConfig(store=store.root, device="cpu"))
     second = summary.version.collection
-    assert (summary.embedded, summary.version.engine) == (1, str(engine)) and second not in ("", first)
+    assert (summary.embedded, summary.version.engine) == (1, str(milvus)) and second not in ("", first)
     service = SearchService.open(store.root, device="cpu")
     result = service.search((store.root.parent / "photos" / "040.png").read_bytes(), Question(k=20))
     assert result.matches[0].item.path == "040.png" and len(result.matches) == 12
@@ -100,9 +93,9 @@ def alias_of(server: Milvus, store: Store) -> str:
     return str(server.call("describe_alias", alias)["collection_name"])
 
 
-def test_an_alias_names_what_is_in_use_and_a_rollback_moves_it(store: Store, engine: Engine, server: Milvus) -> None:
+def test_an_alias_names_what_is_in_use_and_a_rollback_moves_it(store: Store, milvus: Engine, server: Milvus) -> None:
     leave_run(store, "two", seed=1)
-    first = build(store, str(engine))
+    first = build(store, str(milvus))
     answers = found(ask(store))
     second = build(store, run="two")
     assert alias_of(server, store) == second and found(ask(store)) != answers
@@ -111,9 +104,9 @@ def test_an_alias_names_what_is_in_use_and_a_rollback_moves_it(store: Store, eng
 
 
 def test_a_collection_that_no_version_has_is_dropped_after_a_while(
-    store: Store, engine: Engine, server: Milvus, monkeypatch: pytest.MonkeyPatch
+    store: Store, milvus: Engine, server: Milvus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = build(store, str(engine)), build(store)
+    first, second = build(store, str(milvus)), build(store)
     old = SearchService.open(store.root, device="cpu")
     rollback(RollbackConfig(store=store.root))
     reader = SearchService.open(store.root, device="cpu")
@@ -127,9 +120,9 @@ def test_a_collection_that_no_version_has_is_dropped_after_a_while(
 
 
 def test_a_build_that_ends_in_between_leaves_nothing_for_good(
-    store: Store, engine: Engine, server: Milvus, monkeypatch: pytest.MonkeyPatch
+    store: Store, milvus: Engine, server: Milvus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = build(store, str(engine))
+    first = build(store, str(milvus))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("index.milvus_index.MilvusIndex.finish", interrupted)
         build(store)
@@ -146,8 +139,8 @@ def interrupted(*arguments: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_collection_that_is_not_as_published_is_refused(store: Store, engine: Engine, server: Milvus) -> None:
-    collection = build(store, str(engine))
+def test_a_collection_that_is_not_as_published_is_refused(store: Store, milvus: Engine, server: Milvus) -> None:
+    collection = build(store, str(milvus))
     service = SearchService.open(store.root, device="cpu")
     server.call("delete", collection, ids=[3])
     with pytest.raises(EngineError, match=f"the collection {collection} must hold 12 photos; it holds 11"):
