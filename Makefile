@@ -6,9 +6,10 @@ READY := $(VENV)/.installed
 UV_VERSION := 0.13.9
 
 LOWEST ?= /tmp/lookalike-lowest
+MILVUS ?= /tmp/lookalike-milvus
 QUICK := tests/catalog tests/training tests/index tests/search tests/ui/test_api.py tests/ui/test_login.py tests/ui/test_middleware.py tests/ui/test_serve.py tests/ui/test_uploads.py
 
-.PHONY: help install demo test test-long test-lowest check bench lock
+.PHONY: help install demo test test-long test-lowest test-milvus check bench lock
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +38,18 @@ test-lowest: $(READY)  ## the quick tests with the lowest versions that pyprojec
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --requirements pyproject.toml --extra dev
 	$(LOWEST)/bin/python -m pytest $(QUICK) $(ARGS)
 
+test-milvus: $(READY)  ## the suite of the engines, and kill -9, with the real server of the wheel milvus==2.3.5, in MILVUS=/tmp/...
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(MILVUS)
+	$(BIN)/uv pip install --quiet --python $(MILVUS)/bin/python milvus==2.3.5
+	LOOKALIKE_MILVUS_PYTHON=$(MILVUS)/bin/python $(BIN)/python -m pytest -n0 tests/index/test_engines.py tests/index/test_versions_in_milvus.py $(ARGS)
+	LOOKALIKE_MILVUS_PYTHON=$(MILVUS)/bin/python $(BIN)/python -m pytest -n0 tests/reliability/test_milvus_killed.py $(ARGS)
+
 check: $(READY)  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 
 bench: $(READY)  ## the main job on real photos, and the page, into benchmarks/results (LOOKALIKE_PHOTOS names the photos)
 	$(BIN)/python -m benchmarks.main_job $(ARGS)
