@@ -22,8 +22,15 @@ PYTHON = os.environ.get("LOOKALIKE_MILVUS_PYTHON", "")
 """The Python of an environment with the wheel; empty: there is none."""
 KINDS = ("milvus-lite", *(["milvus"] if PYTHON else []))
 RUN = """
+import socket
 import sys
-from milvus import MilvusServer
+from milvus import MilvusServer, MilvusServerConfig
+def bound(config, port):
+    try:
+        return socket.create_server(("", port))
+    except OSError:
+        return None
+MilvusServerConfig.try_bind_port = bound
 server = MilvusServer()
 server.set_base_dir(sys.argv[1])
 server.listen_port = int(sys.argv[2])
@@ -31,6 +38,7 @@ server.start()
 print(server.server_proc.pid, flush=True)
 server.server_proc.wait()
 """
+"""The wheel's own way to try a port takes another where the one before was killed a moment ago."""
 
 
 class MilvusServer:

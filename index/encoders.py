@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog import atomic, stopping
+from catalog.hashing import file_sha256
 from catalog.store import Store
 from index.config import EmbedConfig, IndexConfig
 from index.loading import check_files
@@ -70,9 +70,9 @@ def kept_encoder(store: Store, sha256: str) -> EncoderFiles:
 
 def _kept(store: Store, checkpoint: Path) -> EncoderFiles:
     """An encoder in `embeddings/<sha256>/`, with its ONNX graph."""
-    sha256 = _sha256(checkpoint)
+    sha256 = file_sha256(checkpoint)
     files = kept_encoder(store, sha256)
-    if not files.onnx.exists() or _sha256(files.checkpoint) != sha256:
+    if not files.onnx.exists() or file_sha256(files.checkpoint) != sha256:
         with stopping.imports():
             from index.encoder_files import export_onnx  # imports torch
 
@@ -81,11 +81,6 @@ def _kept(store: Store, checkpoint: Path) -> EncoderFiles:
             shutil.copyfile(checkpoint, temporary)
         export_onnx(files.checkpoint, files.onnx)
     return files
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

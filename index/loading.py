@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from catalog.errors import LookalikeError, StoreError, VersionError
+from catalog.hashing import file_sha256
 from catalog.manifest import Manifest
 from catalog.store import Store
 from index.blocks import weigh
@@ -122,8 +122,7 @@ def check_files(folder: Path, version: IndexVersion, names: Sequence[str] = ()) 
         if facts is None:
             raise _refused(version, f"version.json must name {name}", "it does not")
         try:
-            with (folder / name).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = file_sha256(folder / name)
         except OSError as error:
             raise _refused(version, f"{name} must be readable", error.strerror or "it is not") from None
         if found != facts.sha256:

@@ -20,6 +20,7 @@ import numpy as np
 
 from catalog import atomic
 from catalog.errors import LookalikeError, VersionError
+from catalog.hashing import file_sha256
 from catalog.manifest import Manifest
 from catalog.store import TEMPORARY_FOLDER, Store
 from index.blocks import weigh
@@ -215,8 +216,7 @@ def _write_files(
 
 
 def _facts(path: Path) -> FileFacts:
-    with path.open("rb") as file:
-        return FileFacts(bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    return FileFacts(bytes=path.stat().st_size, sha256=file_sha256(path))
 
 
 def _canaries(index: SearchIndex, blocks: Blocks, neighbours: int) -> tuple[Canary, ...]:

@@ -6,7 +6,6 @@ photos.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from catalog.errors import UsageError
+from catalog.hashing import file_sha256
 from catalog.manifest import Manifest
 from catalog.store import Store
 from training.checkpoint import CheckpointHeader, read_header
@@ -71,12 +71,10 @@ def begin(store: Store, config: FinetuneConfig) -> Start:
         )
     run = run_to_fine_tune(store, config.run)
     encoder, header = load_encoder(run.checkpoint_file)
-    with run.checkpoint_file.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Start(
         encoder=encoder,
         run=run.name,
-        sha256=sha256,
+        sha256=file_sha256(run.checkpoint_file),
         settings=header.config,
         frozen_norms=_norms_stay(header),
         fine_tuned=_is_fine_tuned(header),

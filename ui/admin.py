@@ -12,11 +12,9 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 
 from catalog.errors import BadImage, StoreBusy, UsageError, VersionError
@@ -37,6 +35,7 @@ from ui import admin_answers as answers
 from ui.admin_jobs import JobConflict, JobName, Jobs
 from ui.answers import Product, product
 from ui.config import ServeConfig
+from ui.error_handlers import of_body
 from ui.gate import Gate
 from ui.problems import ProblemResponse, documented
 from ui.static_files import scripts, static, style
@@ -289,13 +288,8 @@ async def _comparison(request: Request) -> tuple[Comparison, list[bytes], str]:
             fields = {name: form[name] for name in form if name not in ("photo", "versions")}
             asked = Comparison.model_validate({**fields, "versions": form.getlist("versions")})
         return asked, photos, (sent[0].filename or "") if sent else ""
-    except FormParserError:  # older releases of Starlette let it through
-        raise HTTPException(400, "the form cannot be read: send it as curl -F does") from None
     except ValidationError as error:
-        told = [
-            {**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False, include_context=False)
-        ]
-        raise RequestValidationError(told) from None
+        raise of_body(error) from None
 
 
 def _shown(service: SearchService, reference: str | int | None) -> Product | None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from python_multipart.exceptions import FormParserError
 from starlette.exceptions import HTTPException
 
 from catalog.errors import LookalikeError
@@ -39,9 +41,19 @@ def add_error_handlers(app: FastAPI) -> None:
             detail = "there is nothing here" if error.status_code == 404 else f"{request.method} cannot be done here"
         return ProblemResponse(error.status_code, phrase.lower().replace(" ", "-"), detail, error.headers)
 
+    async def unreadable(request: Request, error: Exception) -> Response:
+        return ProblemResponse(400, "bad-request", "the form cannot be read: send it as curl -F does")
+
     app.add_exception_handler(LookalikeError, known)
+    app.add_exception_handler(FormParserError, unreadable)  # which older releases of Starlette let through
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, refused)
+
+
+def of_body(error: ValidationError) -> RequestValidationError:
+    """A body that was read by hand and is not as it must be, as FastAPI would tell it."""
+    told = error.errors(include_url=False, include_context=False)
+    return RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in told])
 
 
 def what_is_wrong(errors: Sequence[Mapping[str, Any]]) -> str:

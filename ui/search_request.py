@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 
 from search.batch import name_together
 from search.service import MOST_PHOTOS
+from ui.error_handlers import of_body
 from ui.questions import Asked
 
 JSON = "application/json"
@@ -43,7 +43,8 @@ async def read_search_request(request: Request) -> SearchRequest:
 
     Raises:
         RequestValidationError: a field is not as it must be, or unknown.
-        HTTPException: 415, the body is of another kind; 400, a form cannot be read.
+        HTTPException: 415, the body is of another kind.
+        FormParserError: a form cannot be read.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
@@ -52,12 +53,8 @@ async def read_search_request(request: Request) -> SearchRequest:
         if kind in FORMS:
             async with request.form() as form:
                 return await _of_form(form)
-    except FormParserError:  # older releases of Starlette let it through
-        raise HTTPException(400, "the form cannot be read: send it as curl -F does") from None
     except ValidationError as error:
-        raise RequestValidationError(
-            [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False, include_context=False)]
-        ) from None
+        raise of_body(error) from None
     raise HTTPException(415, f"a search is sent as {FORMS[0]}, or as {JSON}")
 
 
