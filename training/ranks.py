@@ -7,6 +7,7 @@ They end when rank 0 ends. All see the same store: on several machines, on a sha
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import pickle
@@ -141,6 +142,9 @@ def torchrun_ranks(device: torch.device) -> Iterator[Ranks]:
             )
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
+    # Imported later, by torch's own modules, it would keep the process group for good, as the default of its arguments;
+    # and the group's threads, which at times abort a Python that is ending (pytorch's issue 190489).
+    importlib.import_module("torch.distributed.nn.functional")
     distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     index = distributed.get_rank()
     try:

@@ -67,6 +67,29 @@ def processes(case: str) -> int:
     return 3 if case == "three go on" else RANKS
 
 
+TWO_ENDING = """
+import os, sys
+from pathlib import Path
+import torch
+from training.ranks import torchrun_ranks
+
+child = os.fork()
+rank = "0" if child else "1"
+os.environ.update(RANK=rank, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=sys.argv[1])
+try:
+    with torchrun_ranks(torch.device("cpu")) as ranks:
+        import torch.distributed.nn.functional
+        count = ranks.summed(1)
+except SystemExit:
+    pass
+names = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
+print(f"{rank}: {count} ranks, left: {[name for name in names if 'gloo' in name]}", flush=True)
+if child:
+    os.wait()
+"""
+"""Two processes, the second forked from the first, that tell which threads of gloo are left when they have parted."""
+
+
 def quiet(line: str) -> None:
     pass
 
@@ -216,6 +239,22 @@ def test_norms_are_live_in_an_mlp_head_and_where_they_are_not_frozen() -> None:
         with pytest.raises(UsageError, match="received 2 such processes and efficientnet_lite0 with live ones"):
             refuse_live_norms(start_encoder(config), config, two)
         refuse_live_norms(start_encoder(config), config, dataclasses.replace(two, count=1))
+
+
+def test_no_thread_of_torch_is_left_to_abort_a_process_that_ends() -> None:
+    """Neither where torch imports more of itself meanwhile, as exports and optimisers make it do."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ended = subprocess.run(
+        [sys.executable, "-c", TWO_ENDING, str(port)],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert sorted(ended.stdout.splitlines()) == ["0: 2 ranks, left: []", "1: 2 ranks, left: []"]
 
 
 def test_torchrun_stops_at_sigterm_and_one_process_goes_on_to_the_same_end(tmp_path: Path) -> None:
