@@ -1,6 +1,6 @@
 """Two processes under torchrun on two cores against one process pinned to one core: in training, and in embedding.
 
-    python -m benchmarks.torchrun [--rounds 3] [--products 256] [--epochs 4]
+    python -m benchmarks.torchrun [--rounds 3] [--products 432] [--epochs 3]
 
 Photos of the drawn sample catalog, three of each product. Every process computes with one thread. Each round runs one
 process, then two, the next round two, then one. Starting up is not counted: training's rate is the median of the
@@ -99,8 +99,8 @@ def main() -> None:
     """Measure and record."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--products", type=int, default=256)
-    options.add_argument("--epochs", type=int, default=4, help="of each training, 2 at least; the first is not counted")
+    options.add_argument("--products", type=int, default=432)
+    options.add_argument("--epochs", type=int, default=3, help="of each training, 2 at least; the first is not counted")
     options.add_argument("--no-record", action="store_true", help="only print")
     chosen = options.parse_args()
     training, embedding = Rates("views/s"), Rates("photos/s")
