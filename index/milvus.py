@@ -61,6 +61,7 @@ class Milvus:
         where: str,
         group: str,
         level: str,
+        seconds: float,
     ) -> list[tuple[list[int], list[float]]]:
         """Ids and similarities of each query's k nearest, at most MOST_HITS.
 
@@ -79,6 +80,7 @@ class Milvus:
             output_fields=["image_id"],
             search_params={"metric_type": "IP", "params": parameters},
             consistency_level=level,
+            seconds=seconds,
             **options,
         )
         return [([int(hit["entity"]["image_id"]) for hit in hits], [hit["distance"] for hit in hits]) for hits in found]

@@ -22,7 +22,7 @@ from catalog.progress import progress
 from catalog.where import rows_where
 from index.approximate import TUNED_FOR
 from index.config import IndexChoice
-from index.milvus import BUILD_SECONDS, MOST_HITS, WRITE_SECONDS, Milvus
+from index.milvus import BUILD_SECONDS, MOST_HITS, SEARCH_SECONDS, WRITE_SECONDS, Milvus
 from index.milvus_filter import FIELD, json_columns, milvus_filter
 from index.promised_index import PromisedIndex, promised
 from index.settings import Parameters, Settings, everywhere
@@ -43,6 +43,10 @@ MOST_TEXT = 65_535
 MOST_EF = 32_768
 """Milvus takes no larger one."""
 START = everywhere({"ef": 64})
+FURTHER, FAR = 8, 2048
+"""Times as far as tuned, and how far at least, a walk goes under a condition: what meets it may all be far from the query.
+Where a tenth of 100,000 photos meet it, 0.66 of the nearest were found by what was tuned without; to look so far takes
+little longer, since most of the time goes into asking each photo's columns (benchmarks/engines.py)."""
 
 
 class MilvusIndex:
@@ -63,6 +67,7 @@ class MilvusIndex:
         self.schema = schema
         self._exact = settings is None
         self.files: dict[str, FileFacts] = {}
+        self._patience = SEARCH_SECONDS
         self._sent: list[tuple[Ids, Floats]] | None = None
 
     @classmethod
@@ -166,8 +171,9 @@ class MilvusIndex:
                 where=condition,
                 group="item_id" if by_product else "",
                 level="Strong" if strong else "Bounded",
+                seconds=self._patience,
             )
-            answers = ask(queries=queries[rows], parameters=_far(parameters, k))
+            answers = ask(queries=queries[rows], parameters=_far(parameters, k, under_condition=bool(condition)))
             if parameters and any(len(ids) < k for ids, _ in answers):  # the walk ended early, or there are no more
                 answers = ask(queries=queries[rows], parameters={"ef": MOST_EF})
             for row, answer in zip(rows, answers, strict=True):
@@ -207,6 +213,7 @@ class MilvusIndex:
 
         ids, vectors = self._all_vectors()
         self.finish()
+        self._patience = WRITE_SECONDS  # tuning asks many queries at once, and looks far
         photos = MilvusPhotos(self, ids, None if self._exact else START)
         for _ in range(MOST_TUNINGS):
             built = promised(photos, vectors, blocks, choice)
@@ -315,9 +322,12 @@ class MilvusIndex:
             pages.close()
 
 
-def _far(parameters: Parameters, k: int) -> dict[str, int]:
+def _far(parameters: Parameters, k: int, *, under_condition: bool) -> dict[str, int]:
     """As far as was tuned, for fewer answers, too, and further for more; Milvus takes no ef below k."""
-    return {name: min(MOST_EF, max(value, 2 * max(k, TUNED_FOR))) for name, value in parameters.items()}
+    far = {name: max(value, 2 * max(k, TUNED_FOR)) for name, value in parameters.items()}
+    if under_condition:
+        far = {name: max(FAR, FURTHER * value) for name, value in far.items()}
+    return {name: min(MOST_EF, value) for name, value in far.items()}
 
 
 def _check_sizes(rows: list[dict[str, Any]]) -> None:

@@ -11,12 +11,14 @@ from catalog.errors import EngineError
 from index.approximate import Ladder
 from index.milvus import MOST_HITS, Milvus
 from index.milvus_filter import milvus_filter
-from index.milvus_index import MOST_EF, MilvusIndex
+from index.milvus_index import MilvusIndex
 from index.search_index import no_neighbors
 from index.settings import Settings
 from index.vector_index import Hits
 from index.vectors import Floats, Ids, Mask, Neighbors
 
+MOST_TUNED = 4096
+"""Beyond it a walk costs more than it saves."""
 MOST_NAMED = 20_000
 """Photos that a filter may name one by one."""
 
@@ -94,7 +96,7 @@ class MilvusPhotos:
 
     def ladders(self) -> Sequence[Ladder]:
         """ef, how many candidates a walk keeps."""
-        return (Ladder(swept="ef", most=min(MOST_EF, len(self))),)
+        return (Ladder(swept="ef", most=min(MOST_TUNED, len(self))),)
 
     def write(self, write: Callable[[bytes], int]) -> None:
         """Nothing: the server keeps it."""
