@@ -44,7 +44,7 @@ MOST_EF = 32_768
 """Milvus takes no larger one."""
 START = everywhere({"ef": 64})
 FURTHER, FAR = 8, 2048
-"""Times as far as tuned, and how far at least, a walk goes under a condition: what meets it may all be far from the query.
+"""Times as far as tuned, and how far at least, a walk goes under a condition: what meets it may be far from the query.
 Where a tenth of 100,000 photos meet it, 0.66 of the nearest were found by what was tuned without; to look so far takes
 little longer, since most of the time goes into asking each photo's columns (benchmarks/engines.py)."""
 
