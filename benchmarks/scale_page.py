@@ -175,8 +175,8 @@ measured on one machine with 2 cores and 25 GB, without a GPU; what is said of m
 {kinds}
 
 Of each pair of engines the same queries, in turn, on the same two cores (`python -m benchmarks.engines`; the
-server is {server}). Milvus adds {added} ms to the median of a query among 100,000 products (aimed at: at most 15).
-Kinds of FAISS with 612 numbers: `python -m benchmarks.index`.
+server is {server}). Milvus adds {added} ms to the median of a query among 100,000 products, where FAISS compares
+every vector (aimed at: at most 15). Kinds of FAISS with 612 numbers: `python -m benchmarks.index`.
 
 The catalog's table, which each server that answers has in memory beside the vectors (`python -m
 benchmarks.catalog_memory`):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -179,3 +180,16 @@ def test_a_server_that_does_not_answer_is_one_line_and_changes_nothing(store: St
     with pytest.raises(EngineError, match=r"milvus:http://127\.0\.0\.1:1 must answer; it says: .*: start it, or name"):
         build(store, "milvus:http://127.0.0.1:1")
     assert current_id(store) == before and not (store.root / FILE).exists()
+
+
+def test_without_pymilvus_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymilvus", None)  # as if it were not installed
+    with pytest.raises(EngineError, match=r"needs pymilvus, which is not installed: pip install 'lookalike\[milvus\]'"):
+        connect(Engine(milvus="http://127.0.0.1:2"))
+
+
+def test_a_file_of_milvus_lite_must_be_one(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"must end in \.db"):
+        connect(Engine(milvus=str(tmp_path / "vectors.sqlite")))
+    with pytest.raises(EngineError, match="must be there: make it first"):
+        connect(Engine(milvus=str(tmp_path / "none" / "vectors.db")))
