@@ -2,6 +2,7 @@
 
 `milvus.json` in the store lists every collection that was begun, also one whose build was killed. One that no version
 has is dropped by the first command that writes once GRACE_SECONDS have passed: until then a reader may be at it.
+Versions that are kept for a rollback leave the server's memory in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from catalog.errors import EngineError, StoreError, VersionError
 from catalog.store import Store
 from index.engines import read_engine
 from index.milvus import WRITE_SECONDS, connect
-from index.versions import IndexVersion, read_version, version_folders
+from index.versions import IndexVersion, current_id, read_version, version_folders
 
 GRACE_SECONDS = 3600.0
 """For how long a batch search may go on with a version that has been removed."""
@@ -71,6 +72,21 @@ def point_alias(store: Store, version: IndexVersion) -> None:
         server.call("alter_alias", version.collection, alias)
     except EngineError:  # there is none yet
         server.call("create_alias", version.collection, alias)
+
+
+def release_idle(store: Store) -> None:
+    """Let servers forget, until they are opened, collections of versions that have long been out of use."""
+    try:
+        in_use, since = current_id(store), store.current_file.stat().st_mtime
+    except (VersionError, OSError):
+        return
+    if time.time() - since < GRACE_SECONDS:
+        return  # the one before may still be searched
+    for folder in version_folders(store):
+        with suppress(VersionError, EngineError):
+            version = read_version(folder)
+            if version.collection and version.id != in_use:
+                connect(read_engine(version.engine)).call("release_collection", version.collection)
 
 
 def drop_unused(store: Store) -> None:

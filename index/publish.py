@@ -33,7 +33,7 @@ from index.faiss_engine import FaissIndex
 from index.kinds import FEWEST
 from index.loading import load_version, probe_vector
 from index.milvus import connect
-from index.milvus_collections import begin_collection, point_alias
+from index.milvus_collections import begin_collection, point_alias, release_idle
 from index.milvus_index import MilvusIndex
 from index.search_index import SearchIndex
 from index.vector_index import VectorIndex
@@ -163,6 +163,7 @@ def _begin(
     if not engine.milvus:
         return FaissIndex(folder, schema, dimension)
     server = connect(engine)  # first: without it nothing is begun
+    release_idle(store)
     name = begin_collection(store, choice.engine, encoder.sha256)
     exact = choice.kind == "exact" or len(items) < FEWEST
     return MilvusIndex.create(server, name, schema, dimension, exact=exact)

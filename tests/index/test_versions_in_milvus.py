@@ -18,7 +18,7 @@ from index.milvus import Milvus, connect
 from index.milvus_collections import FILE
 from index.status import prune_versions, rollback, status
 from index.sync import sync
-from index.versions import current_id
+from index.versions import current_id, version_folders
 from search.question import Question
 from search.results import SearchResult
 from search.service import SearchService
@@ -118,6 +118,21 @@ def test_a_collection_that_no_version_has_is_dropped_after_a_while(
     monkeypatch.setattr("index.milvus_collections.GRACE_SECONDS", 0)
     prune_versions(PruneConfig(store=store.root, keep=1))
     assert collections(server, store) == [second]
+
+
+def test_versions_that_are_kept_leave_the_servers_memory_and_come_back(
+    store: Store, milvus: Engine, server: Milvus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(collection: str) -> bool:
+        return bool(server.call("get_load_state", collection)["state"].name == "Loaded")
+
+    first, second = build(store, str(milvus)), build(store)
+    assert loaded(first) and loaded(second)  # the first may still be searched
+    monkeypatch.setattr("index.milvus_collections.GRACE_SECONDS", 0)
+    third = build(store)
+    assert [loaded(one) for one in (first, second, third)] == [False, True, True]
+    rollback(RollbackConfig(store=store.root, to=version_folders(store)[0].name))
+    assert loaded(first) and ask(store).matches
 
 
 def test_a_build_that_ends_in_between_leaves_nothing_for_good(
