@@ -29,7 +29,7 @@ from index.config import ExportConfig
 from index.embedder import Pixels
 from index.export import compare, export_encoder
 from index.vectors import Floats
-from tests.small_run import leave_run
+from tests.small_run import exported_encoder, leave_run
 from training.encoder import load_encoder
 from training.spec import EncoderSpec
 
@@ -46,7 +46,7 @@ def store(make_store: MakeStore) -> Store:
 @pytest.fixture
 def exported_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The graph that `export_onnx` made when the run was left: exporting copies it, which is quicker."""
-    (graph,) = store.embeddings_dir.glob("*/encoder.onnx")
+    graph = exported_encoder() / "encoder.onnx"
     monkeypatch.setattr(exporting, "export_onnx", lambda _, target: shutil.copyfile(graph, target))
     return graph
 

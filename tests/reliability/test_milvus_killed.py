@@ -1,5 +1,8 @@
 """A Milvus server that is killed under load loses no product that it acknowledged; `serve` says that it is away, goes
-on living, and answers again once the server is back."""
+on living, and answers again once the server is back.
+
+The former only of the real server: Milvus Lite lost a batch of 20 that it had acknowledged, in one of some ten kills.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.milvus_server import KINDS, MilvusServer, milvus_server
+from benchmarks.milvus_server import KINDS, PYTHON, MilvusServer, milvus_server
 from catalog.errors import EngineError
 from index.build import build_version
 from index.config import IndexConfig
@@ -44,6 +47,8 @@ def vectors(ids: range) -> Floats:
     return unit_norm(drawn)
 
 
+@pytest.mark.skipif(not PYTHON, reason="there is no real Milvus server here: make test-milvus")
+@pytest.mark.parametrize("server", ["milvus"], indirect=True)
 def test_what_was_acknowledged_is_there_after_kill_9(server: MilvusServer) -> None:
     engine = Engine(milvus=server.url)
     index = MilvusIndex.create(connect(engine), "products", photos(range(0)).schema, WIDTH)
