@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,12 +30,21 @@ class Slow:
     """An index that lets requests pile up behind its first search, and counts its searches."""
 
     def __init__(self, index: faiss.Index) -> None:
-        self.index, self.go, self.sizes = index, threading.Event(), list[int]()
+        self.index, self.asked, self.go, self.sizes = index, threading.Event(), threading.Event(), list[int]()
 
     def search(self, queries: np.ndarray, k: int, params: object = None) -> object:
+        self.asked.set()
         self.go.wait(20)
         self.sizes.append(len(queries))
         return self.index.search(queries, k, params=params)
+
+
+def wait_for(mirror: GPUMirror, count: int) -> None:
+    """Until so many requests wait."""
+    limit = time.monotonic() + 20
+    while mirror._waiting.qsize() < count:
+        assert time.monotonic() < limit
+        time.sleep(0.001)
 
 
 def test_everyone_who_waits_is_answered_in_one_batch_with_their_own() -> None:
@@ -43,9 +53,10 @@ def test_everyone_who_waits_is_answered_in_one_batch_with_their_own() -> None:
     slow = Slow(flat)
     mirror = GPUMirror(slow)
     with ThreadPoolExecutor(64) as people:
-        asked = [people.submit(mirror.search, queries[row : row + 1], 1 + row % 7) for row in range(64)]
-        while mirror._waiting.qsize() < 63:  # the first one is being searched for
-            assert threading.active_count() < 200
+        asked = [people.submit(mirror.search, queries[:1], 1)]
+        assert slow.asked.wait(20)  # the first one is being searched for
+        asked += [people.submit(mirror.search, queries[row : row + 1], 1 + row % 7) for row in range(1, 64)]
+        wait_for(mirror, 63)
         slow.go.set()
         for row, answer in enumerate(asked):
             similarities, positions = answer.result(20)
@@ -65,8 +76,8 @@ def test_requests_that_look_as_far_are_searched_for_together_and_no_batch_is_too
         for place, (size, nprobe) in enumerate(sizes_and_nprobe):
             rows = queries[np.arange(size) % 5]
             asked.append((rows, nprobe, people.submit(mirror.search, rows, 3, nprobe)))
-            while mirror._waiting.qsize() < place:
-                assert threading.active_count() < 200
+            assert slow.asked.wait(20)
+            wait_for(mirror, place)
         slow.go.set()
         for rows, nprobe, answer in asked:
             params = faiss.SearchParametersIVF(nprobe=nprobe)
