@@ -16,6 +16,10 @@ PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
 SIZES = (10**7, 10**8, 10**9)
 NODE_GB, FILLED = 128, 0.7
 """Memory of one machine, and the part of it that vectors may fill."""
+VERSIONS = 2
+"""In a Milvus server's memory: the one in use, and the one before or the next."""
+PIXELS = 224 * 224 * 3
+"""Bytes a photo that training keeps decoded, with the default preset."""
 DEFAULT = "512+colour"
 """The vectors of the default recipe: 512 numbers and a colour block of 100."""
 POWERS = {10**4: "10⁴", 10**5: "10⁵", 10**6: "10⁶", 10**7: "10⁷", 10**8: "10⁸", 10**9: "10⁹"}
@@ -146,12 +150,13 @@ def model() -> list[str]:
         row("FAISS exact: memory", lambda n: gigabytes(n * of["vector"])),
         row("FAISS ivf-pq: memory", lambda n: gigabytes(n * of["pq_memory"])),
         row("FAISS ivf-pq: disk, mapped", lambda n: gigabytes(n * of["pq_disk"])),
-        row("Milvus, HNSW: memory, one replica", lambda n: gigabytes(n * of["milvus_memory"])),
-        row("Milvus, HNSW: disk", lambda n: gigabytes(n * of["milvus_disk"])),
+        row("Milvus, HNSW: memory, two versions", lambda n: gigabytes(VERSIONS * n * of["milvus_memory"])),
+        row("Milvus, HNSW: disk, three versions", lambda n: gigabytes(3 * n * of["milvus_disk"])),
         row(
             f"nodes of Milvus with {NODE_GB} GB, filled to {FILLED:.0%}",
-            lambda n: f"{-(-n * of['milvus_memory'] // node):,.0f}",
+            lambda n: f"{-(-VERSIONS * n * of['milvus_memory'] // node):,.0f}",
         ),
+        row("the pixels that training keeps: disk", lambda n: gigabytes(n * PIXELS)),
         row("each server's table of the catalog: memory", lambda n: gigabytes(n * of["table"])),
         row("memory while `index` builds with FAISS", lambda n: gigabytes(n * of["vector"] * of["peak"])),
         row("to embed all, one machine of 2 cores", lambda n: hours(n * of["embed"])),
@@ -190,29 +195,35 @@ training {training} times, embedding {embedding} times (aimed at: 1.6).
 
 {model}
 
-- **Bytes** are those of a photo at the largest size measured, times the photos. Milvus was measured with 356
-  numbers, and is taken to grow with the width; its memory is that of the server's process above what it took empty.
+- **Bytes** are those of a photo at the largest size measured, times the photos. Milvus was measured with 356 numbers
+  and up to 10⁵ photos, and is taken to grow with both; its memory is that of the server's process above what it took
+  empty. Two versions are in it from one publish to the next; three stay on its disk (`--keep`), and what was removed
+  within the last hour.
 - **Embedding** runs at {embed:.0f} photos/s on 2 cores with the default encoder at 224 px (`benchmarks.search`).
   Photos are embedded independently, so machines are taken to add up. **Hours per GPU**: none was at hand. One that
   embeds f times as fast takes the row of one machine, divided by f.
 - **Building** grows with the number of photos: lists with a little more than that, a graph with its logarithm
   besides, so that these rows are the least it takes.
 - **A retrain and rebuild** in Milvus costs {rebuild} of a machine with 2 cores for each million photos:
-  {embed_million} to embed, {send_million} to send, {build_million} to index. Training itself does not grow with the
-  catalog: a run shows as many views as its preset says.
+  {embed_million} to embed, {send_million} to send, {build_million} to index. The steps of
+  a training do not grow with the catalog, since a run shows as many views as its preset says; but it decodes every
+  photo once and keeps it, which takes the disk above, and one machine some time.
 - **A sync** embeds only what is new, but builds the whole index anew, in Milvus a whole collection: it costs the
   last two rows, however little has changed.
 
 ## What breaks first
 
-1. **The memory of `index` and `sync`**, at about {million_25:.0f} million photos on a machine with 25 GB: they hold
+1. **The disk that training fills with pixels**: {pixels} at 10⁷ photos. Train on a part of the catalog, in a store of
+   its own, and give the run to the large one: a run is a folder.
+2. **The memory of `index` and `sync`**, at about {million_25:.0f} million photos on a machine with 25 GB: they hold
    all vectors at once, with FAISS {peak} times their bytes. It grows with the machine: 256 GB do for
    {million_256:.0f} million.
-2. **The nightly sync**, which sends and indexes everything: at 10⁷ photos {sync} with 2 cores for Milvus. Beyond
+3. **The nightly sync**, which sends and indexes everything: at 10⁷ photos {sync} with 2 cores for Milvus. Beyond
    that, syncs must change a collection in place, which they do not do yet
    ([0023](decisions/0023-one-interface-two-engines.md)).
-3. **The catalog's table in each server's memory**: {table_8} at 10⁸ photos.
-4. **One writer**: scan, sync and index of one store run on one machine, one at a time. Several stores, by region or
+4. **The catalog's table in each server's memory**: {table_8} at 10⁸ photos; `--product-by mean` holds a vector of each
+   product there besides.
+5. **One writer**: scan, sync and index of one store run on one machine, one at a time. Several stores, by region or
    shop, have no such limit.
 
 `duplicates` and `tag` compare every photo with every other: they are for catalogs up to some 10⁵.
@@ -241,6 +252,7 @@ def page() -> str:
         million_256=256e9 / at_once / 1e6,
         peak=of["peak"],
         sync=hours(1e7 * (of["milvus_sent"] + of["milvus_build"])),
+        pixels=gigabytes(1e7 * PIXELS),
         table_8=gigabytes(1e8 * of["table"]),
     )
 

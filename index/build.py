@@ -18,6 +18,7 @@ from index.encoders import EncoderFiles, chosen_encoder, held_encoder
 from index.engines import FAISS, read_engine
 from index.fit_verdicts import verdicts_for
 from index.gate import FEWEST, measure_quality, refuse_if_worse
+from index.milvus import check_engine
 from index.milvus_collections import drop_unused
 from index.publish import publish
 from index.versions import IndexVersion, current_id, prune, read_version
@@ -64,6 +65,7 @@ def build_version(config: IndexConfig) -> IndexSummary:
 
     Raises:
         UsageError: no such run.
+        EngineError: the server that is to hold the vectors does not answer; nothing was begun.
         WorseEncoder: the encoder is measurably worse than the one in use, which stays; `force` overrides.
         PromiseError: the index finds less than promised; the version in use stays.
         LookalikeError: no photo can be read, or the disk is full; the version in use stays.
@@ -71,14 +73,15 @@ def build_version(config: IndexConfig) -> IndexSummary:
     begun = time.monotonic()
     store = Store.open(config.store)
     with store.writing("lookalike index"):
+        in_use = _version_in_use(store)
+        engine = read_engine(config.engine or (in_use.engine if in_use else FAISS))
+        check_engine(engine)
         manifest = Manifest.read(store.manifest_file)
         encoder = chosen_encoder(store, config)
         catalog = embed_catalog(store, manifest, encoder, config.device)
-        in_use = _version_in_use(store)
         quality, verdict = _measured(store, manifest, encoder, in_use, config)
         verdicts = verdicts_for(catalog, Path(store.read_catalog()["root"]), encoder, in_use)
-        engine = str(read_engine(config.engine)) if config.engine else in_use.engine if in_use else FAISS
-        choice = IndexChoice(kind=config.kind, recall=config.recall, engine=engine)
+        choice = IndexChoice(kind=config.kind, recall=config.recall, engine=str(engine))
         version = publish(store, catalog.items, catalog.embeddings, encoder, quality, verdicts, choice)
         removed = prune(store, config.keep)
         drop_unused(store)

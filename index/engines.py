@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from catalog.errors import UsageError
 from catalog.paths import shown
@@ -48,13 +48,27 @@ def read_engine(text: str) -> Engine:
             f'--engine must be "faiss", "milvus:http://HOST:PORT" or "milvus:FILE"; received "{shown(text)}"'
         )
     if not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", place):
+        if not place.endswith(".db"):
+            raise UsageError(
+                f"--engine takes a Milvus server as milvus:http://HOST:PORT, a file of Milvus Lite as milvus:FILE.db; "
+                f'received "{shown(place)}"'
+            )
         return Engine(milvus=str(Path(place).absolute()))
     parts = urlsplit(place)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f'--engine takes a Milvus server by http:// or https://; received "{shown(place)}"')
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
+        raise UsageError(
+            f'--engine takes a Milvus server by http:// or https:// and a port up to 65535; received "{shown(place)}"'
+        )
     if parts.username or parts.password:
         raise UsageError(
             f"--engine takes an address without a password, which would be written into every version: "
             f"put it into the environment variable {TOKEN}"
         )
     return Engine(milvus=place.rstrip("/"))
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False

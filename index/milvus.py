@@ -85,9 +85,17 @@ class Milvus:
         )
         return [([int(hit["entity"]["image_id"]) for hit in hits], [hit["distance"] for hit in hits]) for hits in found]
 
-    def exists(self, collection: str) -> bool:
-        """Whether there is a collection of this name."""
-        return bool(self.call("has_collection", collection))
+    def check_collection(self, collection: str) -> None:
+        """Be sure that there is a collection.
+
+        Raises:
+            EngineError: there is not.
+        """
+        if not self.call("has_collection", collection):
+            raise EngineError(
+                f"{self.place} must have the collection {collection}; it has not: "
+                'run "lookalike rollback" or "lookalike index"'
+            )
 
     def collections(self, prefix: str) -> Sequence[str]:
         """The names of all collections that begin so."""
@@ -102,6 +110,19 @@ def connect(engine: Engine) -> Milvus:
     """
     with _connecting:
         return _connected(engine, os.environ.get(TOKEN, ""))
+
+
+def check_engine(engine: Engine, collection: str = "") -> None:
+    """Whether an engine answers, before long work for it is begun; and, where one is named, has a collection.
+
+    Raises:
+        EngineError: it does not, or has not.
+    """
+    if engine.milvus:
+        server = connect(engine)
+        server.collections("")  # a connection may have been made before the server went away
+        if collection:
+            server.check_collection(collection)
 
 
 _connecting = threading.Lock()
@@ -125,10 +146,8 @@ def _connected(engine: Engine, token: str) -> Milvus:
 
 
 def _lite_file(engine: Engine) -> str:
-    """The file of Milvus Lite, whose folder must be there; pymilvus takes names that end in .db."""
+    """The file of Milvus Lite, whose folder must be there."""
     file = Path(engine.milvus)
-    if file.suffix != ".db":
-        raise EngineError(f"a file of Milvus Lite must end in .db; received {printable(str(file))}: rename it")
     if not file.parent.is_dir():
         raise EngineError(f"the folder of {printable(str(file))} must be there: make it first")
     return str(file)
@@ -143,5 +162,6 @@ def _asked(place: str, ask: Callable[[], T]) -> T:
     except (MilvusException, grpc.RpcError, OSError) as error:
         told = " ".join(str(getattr(error, "message", "") or error).split())[:300]
         raise EngineError(
-            f"{place} must answer; it says: {printable(told)}: start it, or name another by --engine"
+            f"{place} must answer; it says: {printable(told)}: start it (of a file: end whoever else has it open), "
+            'or go back by "lookalike rollback" or "lookalike index --engine faiss"'
         ) from None

@@ -93,6 +93,7 @@ def drop_unused(store: Store) -> None:
     """Drop collections that no version has had for long enough, where their servers answer."""
     if not (store.root / FILE).exists():
         return
+    release_idle(store)
     known, now = _read(store), time.time()
     needed = set()
     for folder in version_folders(store):

@@ -258,11 +258,7 @@ class MilvusIndex:
         Raises:
             EngineError: the server does not answer, or has it not, or not yet in its memory.
         """
-        if not self._server.call("has_collection", self.collection):
-            raise EngineError(
-                f"{self._server.place} must have the collection {self.collection}; it has not: "
-                'run "lookalike rollback" or "lookalike index"'
-            )
+        self._server.check_collection(self.collection)
         state = self._server.call("get_load_state", self.collection)["state"]
         if state.name != "Loaded":
             self._server.call("load_collection", self.collection)

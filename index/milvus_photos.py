@@ -35,6 +35,7 @@ def open_photos(
         EngineError: the server does not answer, or has another number of photos.
     """
     index = MilvusIndex(server, collection, photos.schema, dimension, settings)
+    index.check()
     index.load()
     opened = MilvusPhotos(index, np.array(photos["image_id"].to_pylist(), np.int64), settings)
     count = index.count()

@@ -13,8 +13,10 @@ from index.changes import CatalogChanges, changes_between
 from index.config import IndexChoice, SyncConfig
 from index.embedding import embed_catalog
 from index.encoders import held_encoder
+from index.engines import read_engine
 from index.fit_verdicts import verdicts_for
 from index.loading import check_files
+from index.milvus import check_engine
 from index.milvus_collections import drop_unused
 from index.publish import publish
 from index.versions import ITEMS_FILE, IndexVersion, current_id, prune, read_version
@@ -63,6 +65,7 @@ def sync(config: SyncConfig) -> SyncSummary:
 
     Raises:
         VersionError: there is no version in use, or it is damaged.
+        EngineError: the server that holds its vectors does not answer, or has them no more; nothing was begun.
         PromiseError: the index finds less than promised; the version in use stays.
         LookalikeError: the catalog is gone, or the disk is full; the version in use stays.
     """
@@ -72,6 +75,7 @@ def sync(config: SyncConfig) -> SyncSummary:
         version = read_version(store.versions_dir / current_id(store))
         folder = store.versions_dir / version.id
         check_files(folder, version, (ITEMS_FILE,))
+        check_engine(read_engine(version.engine), version.collection)
         encoder = held_encoder(store, version)
         scanned = scan_again(store, reopen=config.reopen)
         catalog = embed_catalog(store, Manifest.read(store.manifest_file), encoder, config.device)
