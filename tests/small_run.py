@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 from dataclasses import replace
@@ -54,9 +55,14 @@ def exported_encoder() -> Path:
 
 
 def leave_start(store: Store, *, image_size: int = 224) -> None:
-    """Leave the ImageNet start in a store as a build exports it for `--encoder imagenet`, so that the next need not."""
+    """Leave the ImageNet start in a store as a build exports it for `--encoder imagenet`, so that the next need not.
+
+    Its files are linked, since they are large and never written in place.
+    """
     folder, sha256 = _start_folder(image_size)
-    shutil.copytree(folder, store.embeddings_dir / sha256, dirs_exist_ok=True)
+    kept = store.embeddings_dir / sha256
+    if not kept.exists():
+        shutil.copytree(folder, kept, copy_function=os.link)
 
 
 def leave_run(store: Store, name: str, *, seed: int = 0, projection_dim: int = 16) -> None:
