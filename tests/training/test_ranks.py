@@ -83,7 +83,7 @@ try:
 except SystemExit:
     pass
 names = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
-print(f"{rank}: {count} ranks, left: {[name for name in names if 'gloo' in name]}", flush=True)
+os.write(1, f"{rank}: {count} ranks, left: {[name for name in names if 'gloo' in name]}\\n".encode())
 if child:
     os.wait()
 """
