@@ -35,7 +35,7 @@ def open_photos(
         EngineError: the server does not answer, or has another number of photos.
     """
     index = MilvusIndex(server, collection, photos.schema, dimension, settings)
-    index.check()
+    server.check_collection(collection)
     index.load()
     opened = MilvusPhotos(index, np.array(photos["image_id"].to_pylist(), np.int64), settings)
     count = index.count()
