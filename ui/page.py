@@ -112,6 +112,14 @@ def build_page(service: SearchService, *, searches: Gate, uploads: Uploads, admi
             show_progress="hidden",
             api_visibility="private",
         ).failure(None, js="() => lookalike.unanswered()")
+        query.tick(
+            status,
+            outputs=footer,
+            concurrency_limit=None,
+            trigger_mode="multiple",
+            show_progress="hidden",
+            api_visibility="private",
+        )
         api(search, api_name="search", concurrency_limit=None, concurrency_id="search")
     page.queue(max_size=256)
     page.state_session_capacity = MOST_SESSIONS

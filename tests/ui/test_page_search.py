@@ -307,6 +307,37 @@ def test_an_address_reproduces_the_answer(visit: Visit, shop_url: str) -> None:
     expect(other.locator(".steers li")).to_have_text(page.locator(".steers li").all_inner_texts())
 
 
+def test_an_answer_whose_stream_closes_too_soon_is_fetched(visit: Visit, shop_url: str) -> None:
+    """Gradio's client takes a question while its stream is closing, and reads its answer only with the next stream."""
+    page = visit(f"{shop_url}/?all=1")
+    page.evaluate(
+        """() => {
+          const real = fetch;
+          const late = () => new TransformStream({
+            async transform(chunk, stream) {
+              const text = new TextDecoder().decode(chunk);
+              const end = text.indexOf('data: {"msg":"close_stream"');
+              if (end < 0) return stream.enqueue(chunk);
+              stream.enqueue(new TextEncoder().encode(text.slice(0, end)));
+              await new Promise((done) => setTimeout(done, 1_000));
+              window.closings = (window.closings ?? 0) + 1;
+              stream.enqueue(new TextEncoder().encode(text.slice(end)));
+            },
+          });
+          window.fetch = async (what, how) => {
+            const reply = await real(what, how);
+            const streams = (what.url ?? String(what)).includes("/queue/data");
+            return streams ? new Response(reply.body.pipeThrough(late()), reply) : reply;
+          };
+        }"""
+    )
+    ask(page, draw_photo(3, kind="PNG"))
+    page.get_by_label("round").check()  # the stream of the answer before is open still, and closes without this one's
+    answered(page)
+    expect(page.locator(".answer h1")).to_have_text("6 products, none a close match")
+    assert page.evaluate("closings") >= 1
+
+
 def test_back_and_forward_go_through_the_questions(visit: Visit, shop_url: str) -> None:
     page = visit(f"{shop_url}/?all=1")
     ask(page, draw_photo(3, kind="PNG"))

@@ -9,6 +9,7 @@
 
   const LOOK_AGAIN_MS = 4_000; // after so long without an answer, ask whether the server is there at all
   const PATIENCE_MS = 60_000;
+  const NUDGE_MS = 500; // then twice as long, and so on
   const TITLE = "Lookalike";
   const NO_ANSWER = "The server gave no answer. Look whether it is still running, then try again.";
 
@@ -17,6 +18,7 @@
   let question = empty();
   let newest = 0; // the number of the newest question: only its answer is shown
   let patience = 0;
+  let nudging = 0;
   let settled = null; // the newest question that has been answered, to go back to from one that cannot be
   let complaint = null; // {cause, problem} of a photo that was left out, said beside the answer to the others
   let product = null; // what the newest answer says of the product that was asked with
@@ -111,6 +113,7 @@
     parts.results.wait(keep);
     if (!keep) scrollTo({ top: 0, behavior: calm() ? "auto" : "smooth" });
     clearTimeout(patience);
+    clearTimeout(nudging);
     let uploads;
     try {
       uploads = await parts.query.uploads(question.photos);
@@ -121,6 +124,19 @@
     if (request !== newest) return;
     parts.query.send({ request, uploads, name: parts.query.name(question.photos), question: toServer(question) });
     keepPatience(request, Date.now() + PATIENCE_MS);
+    nudge(NUDGE_MS);
+  }
+
+  /**
+   * Gradio's client misses an answer when the stream of the answers before it closes just as the question is taken: it
+   * lies on the server until anything else is asked, which opens a stream again. So ask something small.
+   */
+  function nudge(wait) {
+    clearTimeout(nudging);
+    nudging = setTimeout(() => {
+      parts.query.nudge();
+      nudge(2 * wait);
+    }, wait);
   }
 
   function keepPatience(request, until) {
@@ -135,6 +151,7 @@
 
   function settle() {
     clearTimeout(patience);
+    clearTimeout(nudging);
     delete root.dataset.busy;
   }
 

@@ -167,6 +167,7 @@ lookalike.query = (element, props, upload, trigger) => {
     name: (numbers) => photos.get(numbers[0])?.name ?? "",
     picture: (numbers) => photos.get(numbers[0])?.preview ?? photos.get(numbers[0])?.url,
     send: (sent) => trigger("submit", sent),
+    nudge: () => trigger("tick"),
 
     /** The photos' paths on the server; those that are not there yet are sent. */
     async uploads(numbers) {
