@@ -112,7 +112,7 @@ class PromiseError(LookalikeError):
 class EngineError(LookalikeError):
     """The server that holds the vectors does not answer, or refuses what it was asked."""
 
-    remedy = "start the server again, or name it as it is now by --engine; nothing that it acknowledged is lost"
+    remedy = "start the server, or build the version anew with the right address: lookalike index --engine"
 
 
 class DeviceError(UsageError):

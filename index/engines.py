@@ -2,7 +2,7 @@
 
 faiss                        index.faiss in the version's folder; the default, for what one machine can hold
 milvus:http://host:19530     a Milvus server; its token, where it wants one, is in the environment variable TOKEN
-milvus:FILE                  Milvus Lite: a file on this machine, opened by one process at a time
+milvus:FILE.db               Milvus Lite: a file on this machine, opened by one process at a time
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def read_engine(text: str) -> Engine:
     kind, _, place = text.partition(":")
     if kind != "milvus" or not place:
         raise UsageError(
-            f'--engine must be "faiss", "milvus:http://HOST:PORT" or "milvus:FILE"; received "{shown(text)}"'
+            f'--engine must be "faiss", "milvus:http://HOST:PORT" or "milvus:FILE.db"; received "{shown(text)}"'
         )
     if not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", place):
         if not place.endswith(".db"):

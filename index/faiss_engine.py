@@ -13,11 +13,12 @@ from catalog.arrow import numbers
 from catalog.where import rows_where
 from index.config import IndexChoice
 from index.faiss_index import FlatIndex
+from index.groups import Groups
 from index.kinds import files_of
 from index.promised_index import PromisedIndex, build_promised_index
 from index.search_index import SearchIndex
 from index.vector_index import Hits, hits_of, part_found
-from index.vectors import Blocks, Floats, Ids
+from index.vectors import Blocks, Floats, Ids, first_of_each
 from index.versions import FileFacts
 
 
@@ -38,12 +39,12 @@ class FaissIndex:
 
     @property
     def _ids(self) -> Ids:
-        return np.array(self._photos["image_id"].to_pylist(), np.int64)
+        return _ids_of(self._photos)
 
     def upsert(self, photos: pa.Table, vectors: Floats) -> None:
         """Add photos, see `VectorIndex.upsert`; the first vectors are kept where they are, no copy is made."""
-        self.delete(np.array(photos["image_id"].to_pylist(), np.int64))
         if len(self._photos):
+            self.delete(_ids_of(photos))
             photos = pa.concat_tables([self._photos, photos.select(self._photos.column_names)])
             vectors = np.concatenate([self._vectors, vectors])
         self._photos, self._vectors, self._index = photos, vectors, None
@@ -67,16 +68,13 @@ class FaissIndex:
             self._index = FlatIndex.build(self._vectors, "cpu")
         allowed = rows_where(where, self._photos) if where.strip() else None
         ids = self._ids
-        products = self._photos["item_id"].to_pylist() if by_product else ids.tolist()
+        products = Groups.of_equal(self._photos["item_id"]).codes if by_product else ids
         fetch = k
         while True:
             found = self._index.search(queries, fetch, allowed)
             answers = []
             for row, count in enumerate(found.counts):
-                first: dict[str | int, int] = {}
-                for place in range(count):
-                    first.setdefault(products[found.positions[row, place]], place)
-                places = list(first.values())[:k]
+                places = first_of_each(products[found.positions[row, :count]], k)
                 answers.append((ids[found.positions[row, places]].tolist(), found.similarities[row, places].tolist()))
             if all(len(answer) == k for answer, _ in answers) or found.positions.shape[1] < fetch:
                 return hits_of(answers)
@@ -97,6 +95,11 @@ class FaissIndex:
         self.files = {name: write_index(part, self._folder / name) for name, part in files_of(built.index).items()}
         self._index = built.index
         return built
+
+
+def _ids_of(photos: pa.Table) -> Ids:
+    ids: Ids = np.from_dlpack(photos["image_id"].combine_chunks()).astype(np.int64)
+    return ids  # pyarrow's own to_numpy would import pandas
 
 
 def write_index(index: SearchIndex, path: Path) -> FileFacts:

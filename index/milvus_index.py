@@ -27,7 +27,7 @@ from index.milvus_filter import FIELD, json_columns, milvus_filter
 from index.promised_index import PromisedIndex, promised
 from index.settings import Parameters, Settings, everywhere
 from index.vector_index import Hits, hits_of, part_found
-from index.vectors import Blocks, Floats, Ids
+from index.vectors import Blocks, Floats, Ids, first_of_each
 from index.versions import FileFacts
 
 BATCH = 1000
@@ -285,10 +285,8 @@ class MilvusIndex:
             product_of |= {row["image_id"]: row["item_id"] for row in rows}
         found = []
         for row, count in enumerate(hits.counts):
-            first: dict[str, int] = {}
-            for place in range(count):
-                first.setdefault(product_of.get(int(hits.image_ids[row, place]), ""), place)
-            places = list(first.values())[:k]
+            products = [product_of.get(image_id, "") for image_id in hits.image_ids[row, :count].tolist()]
+            places = first_of_each(np.array(products, object), k)
             found.append((hits.image_ids[row, places].tolist(), hits.similarities[row, places].tolist()))
         return hits_of(found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -96,3 +97,10 @@ class Neighbors:
         valid = np.arange(self.positions.shape[1]) < self.counts[:, None]
         if (self.positions[valid] < 0).any():
             raise ValueError("a found position must not be negative")
+
+
+def first_of_each(keys: npt.NDArray[Any], wanted: int) -> list[int]:
+    """Places at which a key appears for the first time, ascending, at most `wanted`: keys of any kind, (N,)."""
+    _, first = np.unique(keys, return_index=True)
+    places: list[int] = np.sort(first)[:wanted].tolist()
+    return places

@@ -13,7 +13,7 @@ import numpy as np
 from catalog.progress import progress
 from index.batches import batches
 from index.search_index import SearchIndex
-from index.vectors import Floats, Ids, Mask
+from index.vectors import Floats, Ids, Mask, first_of_each
 
 Weighed = Callable[[Floats], Floats]
 """From vectors to queries, both float32 (Q, D)."""
@@ -66,7 +66,7 @@ def nearest_others(
         while True:
             found = index.search(vectors, fetch, among)
             picked = [
-                _first_of_each(groups[found.positions[row, :count]], groups[position], k)
+                _first_of_others(groups[found.positions[row, :count]], groups[position], k)
                 for row, (position, count) in enumerate(zip(batch, found.counts.tolist(), strict=True))
             ]
             enough = (min(k, most - int(there[groups[position]])) for position in batch)
@@ -77,7 +77,6 @@ def nearest_others(
             yield Others(position, found.positions[row, places], found.similarities[row, places])
 
 
-def _first_of_each(groups: Ids, own: int, wanted: int) -> list[int]:
+def _first_of_others(groups: Ids, own: int, wanted: int) -> list[int]:
     """Places in a ranking at which a group other than the own one appears for the first time, at most `wanted`."""
-    _, first = np.unique(groups, return_index=True)
-    return [place for place in sorted(first.tolist()) if groups[place] != own][:wanted]
+    return [place for place in first_of_each(groups, wanted + 1) if groups[place] != own][:wanted]

@@ -10,7 +10,7 @@ from index.groups import Groups
 from index.product_means import ProductMeans
 from index.query import vectors_at
 from index.search_index import RemoteIndex, SearchIndex
-from index.vectors import Floats, Ids, Mask, Neighbors
+from index.vectors import Floats, Ids, Mask, Neighbors, first_of_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,11 @@ def best_photo(photos: SearchIndex, members: Ids, query: Floats, allowed: Mask |
 def _first_of_each(found: Neighbors, row: int, codes: Ids, wanted: int) -> list[Place]:
     """The photos of one query's ranking with which a product appears for the first time, at most `wanted`."""
     positions = found.positions[row, : found.counts[row]]
-    _, first = np.unique(codes[positions], return_index=True)
     return [
         Place(
             product=int(codes[positions[place]]),
             position=int(positions[place]),
             similarity=float(found.similarities[row, place]),
         )
-        for place in np.sort(first)[:wanted]
+        for place in first_of_each(codes[positions], wanted)
     ]

@@ -172,7 +172,7 @@ def test_a_collection_that_is_not_as_published_is_refused(store: Store, milvus: 
 @pytest.mark.parametrize(
     ("engine", "told"),
     [
-        ("milvus", 'must be "faiss", "milvus:http://HOST:PORT" or "milvus:FILE"'),
+        ("milvus", 'must be "faiss", "milvus:http://HOST:PORT" or "milvus:FILE.db"'),
         ("milvus:", "must be"),
         ("qdrant:x", "must be"),
         ("milvus:ftp://host", "by http:// or https://"),
