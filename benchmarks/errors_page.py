@@ -26,7 +26,7 @@ ELSEWHERE = ("ui.admin_jobs", "ui.gate")
 """Modules with errors of their own."""
 HELPERS: Mapping[tuple[str, str], tuple[type[LookalikeError], str, tuple[int, int]]] = {
     ("training/config.py", "require"): (UsageError, "{}; received …: {}", (1, 3)),
-    ("catalog/disk.py", "require_room"): (LookalikeError, "{} need … GB in …; … GB are free: {}", (2, 3)),
+    ("catalog/disk.py", "require_room"): (LookalikeError, "{} need … in …; … are free: {}", (2, 3)),
     ("index/loading.py", "_refused"): (
         VersionError,
         'version … is refused: {}; {}: run "lookalike rollback" or "lookalike index"',

@@ -36,6 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        temporary.touch()  # where nothing may be written, this says where; not every library does
         yield temporary
         fsync_file(temporary)
         os.replace(temporary, path)

@@ -7,7 +7,6 @@ imported only when it runs, so that `--help` is quick.
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import importlib
 import io
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
+from catalog.disk import FAULTS, place_of
 from catalog.errors import LookalikeError, Terminated, UsageError
 from catalog.stopping import SIGNALS
 
@@ -30,9 +30,6 @@ ENDED = {INTERRUPTED: "interrupted; what was done is kept", TERMINATED: "termina
 
 STDERR = 2
 """The file descriptor, whatever `sys.stderr` is at the time."""
-FULL, BROKEN = ("is full", "free some space"), ("fails", "see to the disk")
-DISK_FAULTS = {errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EFBIG: FULL, errno.EIO: BROKEN}
-"""No space, no quota, a larger file than is allowed; a disk that cannot read or write. What to say, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +83,11 @@ def main(commands: Commands, program: str, arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail(program, "the program that read the output has ended", 1)
     except OSError as error:
-        if error.errno not in DISK_FAULTS:
+        if error.errno not in FAULTS:
             raise
-        place = f" at {error.filename}" if error.filename else ""
-        fault, remedy = DISK_FAULTS[error.errno]
-        return _fail(program, f"the disk {fault}{place} ({error.strerror}): what was done is kept; {remedy}", 1)
+        place = f" at {place_of(error)}" if error.filename else ""
+        fault, remedy = FAULTS[error.errno]
+        return _fail(program, f"{fault}{place} ({os.strerror(error.errno)}): what was done is kept; {remedy}", 1)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

@@ -28,6 +28,8 @@ class ScanConfig:
     """The photos were moved here from the folder that the store knows: keep the store."""
     reopen: bool = False
     """Open every photo, also those whose size and time of change are as they were at the last scan."""
+    accept_unreadable: bool = False
+    """Take photos out of the catalog whose folder may not be looked into any more; otherwise the scan is refused."""
 
     def __post_init__(self) -> None:
         if self.workers < 0:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,7 +125,7 @@ def scan(config: ScanConfig) -> ScanSummary:
         UsageError: no such folder or table, a table that cannot be used, a photo outside the root, or a store that
             holds another catalog.
         StoreError: the store is of another format, or another process writes to it.
-        LookalikeError: no photos, or none that can be opened.
+        LookalikeError: no photos, or none that can be opened; or a folder of the last scan may not be looked into.
     """
     store = Store.create(config.store)
     kind, root = _locate(config)
@@ -134,7 +134,7 @@ def scan(config: ScanConfig) -> ScanSummary:
         return _scan(store, config, kind, root)
 
 
-def scan_again(store: Store, *, reopen: bool = False) -> ScanSummary:
+def scan_again(store: Store, *, reopen: bool = False, accept_unreadable: bool = False) -> ScanSummary:
     """Scan a store's catalog as it was scanned the last time. To be called under the store's lock.
 
     Raises:
@@ -142,7 +142,13 @@ def scan_again(store: Store, *, reopen: bool = False) -> ScanSummary:
     """
     known = store.read_catalog()
     table_root = Path(known["root"]) if known["kind"] == "table" else None
-    config = ScanConfig(catalog=Path(known["source"]), store=store.root, root=table_root, reopen=reopen)
+    config = ScanConfig(
+        catalog=Path(known["source"]),
+        store=store.root,
+        root=table_root,
+        reopen=reopen,
+        accept_unreadable=accept_unreadable,
+    )
     kind, root = _locate(config)
     _check_same_catalog(store, root, config)
     return _scan(store, config, kind, root)
@@ -163,6 +169,8 @@ def _scan(store: Store, config: ScanConfig, kind: str, root: Path) -> ScanSummar
     if not kept:
         raise _nothing_usable(config.catalog, left_out)
     known, next_image_id, renumbered = _known_photos(store)
+    if not config.accept_unreadable:
+        _refuse_hidden(root, {photo.path for _, photo in known} - facts.keys())
     manifest, next_image_id = _manifest(source, kept, facts, known, next_image_id)
     summary = ScanSummary(
         source=config.catalog,
@@ -378,6 +386,29 @@ def _same_bytes(facts: Mapping[str, PhotoFacts]) -> tuple[tuple[str, ...], ...]:
     for path, found in facts.items():
         groups[found.sha256].append(path)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _refuse_hidden(root: Path, lost: Set[str]) -> None:
+    """Refuse to take photos for deleted that nobody can see: their folder is there, and cannot be listed.
+
+    Args:
+        lost: photos of the last scan that this one has not.
+
+    Raises:
+        LookalikeError: naming the folder.
+    """
+    count_by_folder = Counter(Path(root, text_to_path(path)).parent for path in lost)
+    for folder, count in count_by_folder.items():
+        try:
+            os.scandir(folder).close()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise LookalikeError(
+                f"every folder of the last scan must be readable; {shown(path_to_text(str(folder)))} is not "
+                f"({error.strerror}), and {_counted(count, 'photo')} of the catalog lie in it: change its permissions, "
+                "or take them out of the catalog by --accept-unreadable"
+            ) from None
 
 
 def _nothing_usable(catalog: Path, left_out: Sequence[LeftOut]) -> LookalikeError:

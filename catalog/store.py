@@ -105,7 +105,7 @@ class Store:
         if root.is_dir():
             if store.catalog_file.exists():
                 store.read_catalog()
-            elif any(not _left_by_a_first_scan(entry.name) for entry in root.iterdir()):
+            elif _holds_other_files(root):
                 raise StoreError(
                     f"--store must be a lookalike store or an empty or new folder; {root} holds other files: "
                     "name another folder"
@@ -122,7 +122,13 @@ class Store:
         """
         try:
             content = json.loads(self.catalog_file.read_text(encoding="utf-8"))
+        except NotADirectoryError:
+            raise StoreError(f"--store must be a folder; {self.root} is a file: name another place") from None
         except FileNotFoundError:
+            if self.root.is_dir() and _holds_other_files(self.root):
+                raise StoreError(
+                    f"--store must be a lookalike store; {self.root} holds other files: name the store's folder"
+                ) from None
             raise StoreError(f'no store at {self.root}: run "lookalike scan CATALOG --store {self.root}"') from None
         except (OSError, ValueError, RecursionError) as error:
             raise StoreError(
@@ -201,6 +207,10 @@ class Store:
     def write_catalog(self, content: dict[str, Any]) -> None:
         """Replace catalog.json; the format number is added here."""
         atomic.write_json(self.catalog_file, {"format": STORE_FORMAT, **content})
+
+
+def _holds_other_files(folder: Path) -> bool:
+    return any(not _left_by_a_first_scan(entry.name) for entry in folder.iterdir())
 
 
 def _left_by_a_first_scan(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -116,7 +117,9 @@ def _measured(
     if quality is None:
         return {"layer": layer}, f"not checked: that takes at least {FEWEST} photos that can be read"
     if version is not None and in_use is not None and not config.force:
-        refuse_if_worse(quality, header.name, version)
+        run = f"--run {shlex.quote(config.run or header.name)}"
+        again = "--encoder imagenet" if config.encoder == "imagenet" else run
+        refuse_if_worse(quality, header.name, version, again)
     return {**quality.to_json(), "layer": layer}, quality.warning or quality.verdict
 
 

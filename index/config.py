@@ -94,6 +94,8 @@ class SyncConfig:
     """The store whose catalog to look at again."""
     reopen: bool = False
     """Open every photo, also those whose size and time of change are as they were at the last scan."""
+    accept_unreadable: bool = False
+    """Take photos out of the catalog whose folder may not be looked into any more; otherwise the sync is refused."""
     keep: int = 3
     """How many versions stay; the oldest ones beyond that are removed, never the one in use."""
     device: Device = "auto"

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from catalog import atomic
+from catalog.disk import remedy_for
 from catalog.errors import LookalikeError, UsageError, VersionError
 from catalog.manifest import CatalogPhoto, Manifest
 from catalog.paths import shown
@@ -135,7 +136,7 @@ def export_encoder(config: ExportConfig) -> ExportSummary:
     except OSError as error:
         raise LookalikeError(
             f"the export could not be written to {shown(str(onnx))} ({error.strerror}): "
-            "free some space, or name another file by --output"
+            f"{remedy_for(error)}, or name another file by --output"
         ) from None
     seconds = time.monotonic() - begun
     return ExportSummary(

@@ -152,8 +152,11 @@ def measure_quality(
     )
 
 
-def refuse_if_worse(quality: Quality, name: str, in_use: IndexVersion) -> None:
+def refuse_if_worse(quality: Quality, name: str, in_use: IndexVersion, again: str) -> None:
     """Refuse a measurably worse encoder.
+
+    Args:
+        again: the options by which the same encoder is chosen again.
 
     Raises:
         WorseEncoder: naming the figures.
@@ -162,7 +165,7 @@ def refuse_if_worse(quality: Quality, name: str, in_use: IndexVersion) -> None:
         raise WorseEncoder(
             f"an encoder must not be measurably worse than the one in use (difference wholly below {TOLERANCE}); "
             f"{name} is {quality.verdict}; version {in_use.id} stays in use: train again, "
-            'or publish it all the same by "lookalike index --force"'
+            f'or publish it all the same by "lookalike index {again} --force"'
         )
 
 

@@ -102,12 +102,20 @@ class Milvus:
         return sorted(name for name in self.call("list_collections") if name.startswith(prefix))
 
 
-def connect(engine: Engine) -> Milvus:
+def connect(engine: Engine, *, new: bool = False) -> Milvus:
     """The server of an engine; connections are kept for as long as the process lives.
+
+    Args:
+        new: a file of Milvus Lite need not be there yet.
 
     Raises:
         EngineError: it does not answer, or pymilvus is not installed.
     """
+    if not new and _is_lite(engine) and not Path(engine.milvus).exists():
+        raise EngineError(
+            f'{printable(engine.milvus)} must be there; it is not: restore it, or run "lookalike rollback" or '
+            '"lookalike index"'
+        )
     with _connecting:
         return _connected(engine, os.environ.get(TOKEN, ""))
 
@@ -119,7 +127,7 @@ def check_engine(engine: Engine, collection: str = "") -> None:
         EngineError: it does not, or has not.
     """
     if engine.milvus:
-        server = connect(engine)
+        server = connect(engine, new=not collection)
         server.collections("")  # a connection may have been made before the server went away
         if collection:
             server.check_collection(collection)
@@ -134,15 +142,20 @@ def _connected(engine: Engine, token: str) -> Milvus:
         from pymilvus import MilvusClient  # takes a second, and is an extra
     except ImportError:
         raise EngineError(
-            f"--engine {engine} needs pymilvus, which is not installed: pip install 'lookalike[milvus]'"
+            f"--engine {engine} needs pymilvus, which is not installed: in lookalike's folder, pip install '.[milvus]'"
         ) from None
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it would print each error with its traceback
     for name in ("milvus_lite", "grpc._server"):  # Milvus Lite answers in this process, and lacks some of the calls
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    lite = not engine.milvus.startswith(("http://", "https://"))
-    address: dict[str, Any] = {"uri": _lite_file(engine)} if lite else {"uri": engine.milvus, "token": token}
+    address: dict[str, Any] = {"uri": engine.milvus, "token": token}
+    if _is_lite(engine):
+        address = {"uri": _lite_file(engine)}
     client = _asked(str(engine), lambda: MilvusClient(**address, timeout=SEARCH_SECONDS))
     return Milvus(client, str(engine))
+
+
+def _is_lite(engine: Engine) -> bool:
+    return not engine.milvus.startswith(("http://", "https://"))
 
 
 def _lite_file(engine: Engine) -> str:
@@ -163,5 +176,5 @@ def _asked(place: str, ask: Callable[[], T]) -> T:
         told = " ".join(str(getattr(error, "message", "") or error).split())[:300]
         raise EngineError(
             f"{place} must answer; it says: {printable(told)}: start it (of a file: end whoever else has it open), "
-            'or go back by "lookalike rollback" or "lookalike index --engine faiss"'
+            'or leave it by "lookalike index --engine faiss" or "lookalike rollback"'
         ) from None

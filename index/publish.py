@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from catalog import atomic
+from catalog.disk import remedy_for
 from catalog.errors import LookalikeError, VersionError
 from catalog.hashing import file_sha256
 from catalog.manifest import Manifest
@@ -107,7 +108,7 @@ def publish(
     except OSError as error:
         raise LookalikeError(
             f"the new version could not be written to {store.versions_dir} ({error.strerror}): "
-            'the version in use stays; free some space and run "lookalike index" again'
+            f'the version in use stays; {remedy_for(error)} and run "lookalike index" again'
         ) from None
     point_alias(store, version)
     try:
@@ -115,7 +116,7 @@ def publish(
     except OSError as error:
         raise LookalikeError(
             f"CURRENT could not be written in {store.root} ({error.strerror}): {_in_use(store, version)}; "
-            'free some space and run "lookalike index" again'
+            f'{remedy_for(error)} and run "lookalike index" again'
         ) from None
     return version
 
@@ -162,7 +163,7 @@ def _begin(
     engine = read_engine(choice.engine)
     if not engine.milvus:
         return FaissIndex(folder, schema, dimension)
-    server = connect(engine)  # first: without it nothing is begun
+    server = connect(engine, new=True)  # first: without it nothing is begun
     release_idle(store)
     name = begin_collection(store, choice.engine, encoder.sha256)
     exact = choice.kind == "exact" or len(items) < FEWEST

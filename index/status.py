@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catalog.errors import DeviceError, VersionError
@@ -12,7 +13,7 @@ from index.config import PruneConfig, RollbackConfig, StoreConfig
 from index.gpu_mirror import gpu_count
 from index.loading import load_version
 from index.milvus_collections import drop_unused, point_alias
-from index.versions import IndexVersion, current_id, point_to, prune, read_version, rollback_target, version_folders
+from index.versions import IndexVersion, current_id, point_to, prune, read_version, rollback_targets, version_folders
 from training.runs import all_runs
 
 
@@ -119,17 +120,34 @@ def list_versions(config: StoreConfig) -> Report:
 def rollback(config: RollbackConfig) -> Report:
     """Put an earlier version into use, once it has been checked; a running page follows within seconds.
 
+    Versions that are damaged are passed over, unless one was named.
+
     Raises:
         UsageError: there is no such version.
-        VersionError: it is refused.
+        VersionError: all are refused.
     """
     store = Store.open(config.store)
     with store.writing("lookalike rollback"):
-        target = rollback_target(store, config.to)
-        version = load_version(store.versions_dir / target, "cpu").version
+        version, refused = _first_whole(store, rollback_targets(store, config.to))
         point_alias(store, version)
-        point_to(store, target)
-    return Report((f"in use: {describe(version)}",))
+        point_to(store, version.id)
+    return Report((*(f"passed over: {reason}" for reason in refused), f"in use: {describe(version)}"))
+
+
+def _first_whole(store: Store, ids: Sequence[str]) -> tuple[IndexVersion, list[str]]:
+    """The first of some versions that is not damaged, and why those before it are refused.
+
+    Raises:
+        VersionError: all are.
+    """
+    refused: list[str] = []
+    for version_id in ids:
+        try:
+            return load_version(store.versions_dir / version_id, "cpu").version, refused
+        except VersionError as error:
+            refused.append(str(error).partition(': run "lookalike rollback"')[0])
+    more = f"; nor can {len(ids) - 1} before it be used" if len(ids) > 1 else ""
+    raise VersionError(f'{refused[0]}{more}: build a new version by "lookalike index"')
 
 
 def prune_versions(config: PruneConfig) -> Report:

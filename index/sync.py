@@ -77,7 +77,7 @@ def sync(config: SyncConfig) -> SyncSummary:
         check_files(folder, version, (ITEMS_FILE,))
         check_engine(read_engine(version.engine), version.collection)
         encoder = held_encoder(store, version)
-        scanned = scan_again(store, reopen=config.reopen)
+        scanned = scan_again(store, reopen=config.reopen, accept_unreadable=config.accept_unreadable)
         catalog = embed_catalog(store, Manifest.read(store.manifest_file), encoder, config.device)
         changes = changes_between(Manifest.read(folder / ITEMS_FILE), catalog.items)
         published = (

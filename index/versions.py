@@ -227,8 +227,8 @@ def prune(store: Store, keep: int) -> list[str]:
     return [folder.name for folder in removed]
 
 
-def rollback_target(store: Store, version_id: str) -> str:
-    """The version to go back to: the one named, or the newest before the one in use.
+def rollback_targets(store: Store, version_id: str) -> list[str]:
+    """The versions to go back to, the first choice first: the one named, or all before the one in use, newest first.
 
     Raises:
         UsageError: there is no such version.
@@ -237,9 +237,18 @@ def rollback_target(store: Store, version_id: str) -> str:
     if version_id:
         if version_id not in ids:
             raise UsageError(f'there is no version "{version_id}"; there are: {", ".join(ids) or "none"}')
-        return version_id
+        return [version_id]
     in_use = current_id(store)
     before = ids[: ids.index(in_use)] if in_use in ids else ids
     if not before:
         raise UsageError(f"there is no version before {in_use}; there are: {', '.join(ids) or 'none'}")
-    return before[-1]
+    return before[::-1]
+
+
+def rollback_target(store: Store, version_id: str) -> str:
+    """The version named, or the newest before the one in use.
+
+    Raises:
+        UsageError: there is no such version.
+    """
+    return rollback_targets(store, version_id)[0]

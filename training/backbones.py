@@ -260,7 +260,7 @@ def read_weights(path: Path) -> Weights:
     """
     remedy = "give a .safetensors file, or a state dict that torch.save wrote"
     if not path.is_file():
-        raise UsageError(f'--weights must be "imagenet", "none" or a file; received "{path}": {remedy}')
+        raise UsageError(f'--weights must be "imagenet", "none" or a file; there is no file "{path}": {remedy}')
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -121,9 +121,9 @@ def finetune(config: FinetuneConfig, say: Say = print) -> FinetuneResult:
                 classification=classification,
             )
             told = {name: getattr(result, name) for name in ("photos", "labels", "epochs", "moved", "seconds")}
-            atomic.write_json(job.run.result_file, told)
             save_classifier(job.classifier, job.run.folder / "classifier.safetensors")
             _save(job, epoch=job.config.epochs, finished=True)
+            job.run.write_result(told)
         except BaseException:
             if not job.run.checkpoint_file.exists():
                 shutil.rmtree(job.run.folder)  # nothing was learned yet: leave the store as it was

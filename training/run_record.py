@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from training.runs import Run
 
-RunState = Literal["finished", "to be resumed", "ended early"]
+RunState = Literal["finished", "to be resumed", "ended early", "damaged"]
 
 COMPARED = ("preset", "encoder", "weights", "epochs", "batch_size", "temperature", "keep_start", "learning_rate")
 """Settings by which runs are compared."""
@@ -52,11 +52,17 @@ class RunRecord:
         settings = _read(run.config_file)
         return cls(
             name=run.name,
-            state="finished" if run.finished else "to be resumed" if run.resumable else "ended early",
+            state=_state(run),
             settings={name: str(settings[name]) for name in COMPARED if name in settings},
             figures={name: value for name, value in _figures(run) if _is_number(value)},
             pictures=tuple(name for name in PICTURES if (run.folder / name).is_file()),
         )
+
+
+def _state(run: Run) -> RunState:
+    if run.damaged:
+        return "damaged"
+    return "finished" if run.finished else "to be resumed" if run.resumable else "ended early"
 
 
 def read_curves(run: Run) -> tuple[Curve, ...]:

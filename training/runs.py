@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from catalog import atomic
 from catalog.errors import LookalikeError, UsageError, VersionError
+from catalog.hashing import file_sha256
 from catalog.store import Store
 from training.checkpoint import read_header
 
@@ -65,6 +70,33 @@ class Run:
             return False
 
     @property
+    def damaged(self) -> bool:
+        """Whether the run came to its end, and its checkpoint cannot be read any more."""
+        return self.result_file.exists() and not self.finished
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Say what the finished run came to, and what its checkpoint must be from now on."""
+        told = {"checkpoint": self.checkpoint_file.name, "sha256": file_sha256(self.checkpoint_file)}
+        atomic.write_json(self.result_file, {**result, **told})
+
+    def check(self) -> None:
+        """Hold the checkpoint against what the run was finished with.
+
+        Raises:
+            VersionError: it cannot be read, or has another content.
+        """
+        read_header(self.checkpoint_file)
+        try:
+            must = json.loads(self.result_file.read_text(encoding="utf-8")).get("sha256")
+        except (OSError, ValueError, AttributeError):  # not finished, or by a release that said nothing of it
+            return
+        if must is not None and (found := file_sha256(self.checkpoint_file)) != must:
+            raise VersionError(
+                f"{self.checkpoint_file} must have the SHA-256 {must!s:.12}…; it has {found[:12]}…: "
+                "restore the run from a backup, train again, or name another run by --run"
+            )
+
+    @property
     def resumable(self) -> bool:
         """Whether there is a state to go on from."""
         return self.resume_file.exists()
@@ -113,6 +145,12 @@ def newest_finished(store: Store) -> Run | None:
     return max((run for run in all_runs(store) if run.finished), default=None, key=_finish_time)
 
 
+def _newest_ended(store: Store) -> Run | None:
+    """The same, damaged ones included: they are refused, not passed over for an older one."""
+    ended = (run for run in all_runs(store) if run.checkpoint_file.exists() and (run.finished or run.damaged))
+    return max(ended, default=None, key=_finish_time)
+
+
 def run_to_use(store: Store, name: str = "", *, otherwise: str = "") -> Run:
     """The run of a name, or the newest finished one, with a checkpoint.
 
@@ -122,12 +160,19 @@ def run_to_use(store: Store, name: str = "", *, otherwise: str = "") -> Run:
     Raises:
         UsageError: there is no run of that name.
         LookalikeError: there is no finished run, or no checkpoint yet.
+        VersionError: its checkpoint is damaged.
     """
-    run = find_run(store, name) if name else newest_finished(store)
+    run = find_run(store, name) if name else _newest_ended(store)
     if run is None:
+        if any(run.resumable for run in all_runs(store)):
+            raise LookalikeError(
+                f'there is no finished training run: go on with the one that was begun by "lookalike train --resume"'
+                f"{otherwise}"
+            )
         raise LookalikeError(f'there is no finished training run: run "lookalike train"{otherwise}')
     if not run.checkpoint_file.exists():
         raise VersionError(f'the run "{run.name}" has no checkpoint yet: go on with it by "lookalike train --resume"')
+    run.check()
     return run
 
 

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from catalog import atomic
 from catalog.errors import Terminated
 from catalog.parallel import map_in_order
 from catalog.progress import progress
@@ -214,7 +213,7 @@ def _end_epoch(job: Job, state: State, stop: StopRequest, begun: float, log: Log
         loss=state.row["loss"],
         moved=moved(end.encoder, start_encoder(config)),
     )
-    atomic.write_json(run.result_file, {**asdict(result), "checkpoint": run.checkpoint_file.name})
+    run.write_result(asdict(result))
     run.forget_how_to_resume()
     return result
 

@@ -114,7 +114,7 @@ class Run(_Answer):
     """A training run."""
 
     name: str
-    state: Literal["finished", "to be resumed", "ended early"]
+    state: Literal["finished", "to be resumed", "ended early", "damaged"]
     settings: dict[str, str]
     figures: dict[str, float]
     pictures: list[str]

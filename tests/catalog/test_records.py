@@ -44,7 +44,7 @@ def test_wrong_size_and_a_full_disk_are_refused(tmp_path: Path) -> None:
     records = RecordFile(tmp_path, "some", 4)
     with records.appending() as writer, pytest.raises(ValueError, match="4 bytes, not 3"):
         writer.append(KEYS[0], b"abc")
-    with pytest.raises(LookalikeError, match=r"vectors need [\d.]+ GB .* are free: free some"):
+    with pytest.raises(LookalikeError, match=r"vectors need [\d.]+ [GM]B .* are free: free some"):
         records.check_space(10**15, "vectors", "free some")
 
 

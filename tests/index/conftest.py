@@ -46,7 +46,7 @@ def make_index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     def make(schema: pa.Schema, dimension: int) -> VectorIndex:
         if not engine.milvus:
             return FaissIndex(tmp_path_factory.mktemp("faiss"), schema, dimension)
-        made.append(MilvusIndex.create(connect(engine), f"test_{uuid.uuid4().hex}", schema, dimension))
+        made.append(MilvusIndex.create(connect(engine, new=True), f"test_{uuid.uuid4().hex}", schema, dimension))
         return made[-1]
 
     yield make

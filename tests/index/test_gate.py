@@ -63,7 +63,7 @@ def test_a_worse_encoder_is_refused_with_figures_and_force_overrides(make_store:
     message = str(refused.value)
     assert "measurably worse than seed-0" in message
     assert "wholly below -0.01" in message
-    assert "--force" in message
+    assert 'publish it all the same by "lookalike index --run bad --force"' in message
     assert "\n" not in message
     assert current_id(store) == in_use
     build(store, run="bad", force=True)

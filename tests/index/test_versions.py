@@ -28,6 +28,8 @@ from index.status import list_versions, prune_versions, rollback, status
 from index.versions import CONTENT_FILES, current_id, version_folders
 from tests.small_run import leave_run
 from training.encoder import load_encoder
+from training.run_record import RunRecord
+from training.runs import Run
 
 MakeStore = Callable[[int], Store]
 
@@ -199,6 +201,68 @@ def test_old_versions_go_and_earlier_ones_come_back(store: Store) -> None:
     assert str(prune_versions(PruneConfig(store=store.root, keep=1))) == f"removed: {ids[1]}, {ids[2]}"
     with pytest.raises(UsageError, match="no version before"):
         rollback(RollbackConfig(store=store.root))
+
+
+def test_rollback_passes_over_damaged_versions(store: Store) -> None:
+    ids = [build(store) for _ in range(3)]
+    damage(store.versions_dir / ids[1] / "index.faiss")
+    told = str(rollback(RollbackConfig(store=store.root))).splitlines()
+    assert current_id(store) == ids[0]
+    assert told[0].startswith(f"passed over: version {ids[1]} is refused: index.faiss must have the SHA-256 ")
+    assert told[1].startswith(f"in use: {ids[0]}")
+    rollback(RollbackConfig(store=store.root, to=ids[2]))
+    damage(store.versions_dir / ids[0] / "encoder.onnx")
+    with pytest.raises(VersionError, match='nor can 1 before it be used: build a new version by "lookalike index"'):
+        rollback(RollbackConfig(store=store.root))
+    with pytest.raises(VersionError, match=r"encoder\.onnx must have the SHA-256"):
+        rollback(RollbackConfig(store=store.root, to=ids[0]))
+    assert current_id(store) == ids[2]
+
+
+def damage(file: Path) -> None:
+    """Flip a bit in the middle."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_run_that_was_damaged_is_refused_and_no_older_one_taken(store: Store) -> None:
+    """One bit of the weights; and a file that was cut off, which says nothing of itself any more."""
+    Run(store.runs_dir / "one").write_result({"steps": 1})
+    build(store)
+    leave_run(store, "two", seed=1)
+    two = Run(store.runs_dir / "two")
+    two.write_result({"steps": 1})
+    os.utime(two.checkpoint_file, ns=(2**62, 2**62))
+    whole = two.checkpoint_file.read_bytes()
+    damage(two.checkpoint_file)
+    with pytest.raises(VersionError, match=r"runs/two/checkpoint.safetensors must have the SHA-256 .* by --run"):
+        build(store)
+    two.checkpoint_file.write_bytes(whole[: len(whole) // 2])
+    os.utime(two.checkpoint_file, ns=(2**62, 2**62))
+    with pytest.raises(VersionError, match=r"checkpoint .*runs/two/checkpoint.safetensors cannot be read"):
+        build(store)
+    assert RunRecord.of(two).state == "damaged"
+    build(store, run="one")
+
+
+def test_where_a_run_was_begun_it_says_to_go_on_with_it(make_store: MakeStore) -> None:
+    store = make_store(3)
+    folder = store.runs_dir / "one"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "resume.pt").write_bytes(b"")
+    with pytest.raises(LookalikeError, match='go on with the one that was begun by "lookalike train --resume"'):
+        build(store)
+
+
+def test_a_store_that_is_none_says_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"")
+    with pytest.raises(StoreError, match="holds other files: name the store's folder"):
+        status(StoreConfig(store=tmp_path / "photos"))
+    with pytest.raises(StoreError, match=r"--store must be a folder; .* is a file"):
+        status(StoreConfig(store=tmp_path / "photos" / "a.jpg"))
 
 
 def test_status_tells_what_to_do_next(make_store: MakeStore, tmp_path: Path) -> None:

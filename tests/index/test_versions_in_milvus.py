@@ -206,10 +206,16 @@ def test_a_server_that_does_not_answer_is_one_line_and_changes_nothing(store: St
 
 def test_without_pymilvus_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pymilvus", None)  # as if it were not installed
-    with pytest.raises(EngineError, match=r"needs pymilvus, which is not installed: pip install 'lookalike\[milvus\]'"):
+    with pytest.raises(EngineError, match=r"needs pymilvus, which is not installed: .*pip install '\.\[milvus\]'"):
         connect(Engine(milvus="http://127.0.0.1:2"))
+
+
+def test_a_file_of_milvus_lite_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"gone\.db must be there; it is not: restore it"):
+        connect(Engine(milvus=str(tmp_path / "gone.db")))
+    assert not (tmp_path / "gone.db").exists()
 
 
 def test_a_file_of_milvus_lite_needs_its_folder(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="must be there: make it first"):
-        connect(Engine(milvus=str(tmp_path / "none" / "vectors.db")))
+        connect(Engine(milvus=str(tmp_path / "none" / "vectors.db")), new=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,8 @@ from tests.conftest import DrawPhotos, draw_photo
 from tests.small_run import leave_run
 
 ROOT = Path(__file__).parents[2]
+LIBC = ctypes.CDLL(None)
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
@@ -25,10 +29,23 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-c", "from ui.command import main; main()", *map(str, arguments)]
 
 
-def lookalike(*arguments: str | Path) -> tuple[int, str]:
-    """Exit code and what was said on stderr."""
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, env=ENVIRONMENT, timeout=240)
+def lookalike(*arguments: str | Path, obeys_permissions: bool = False) -> tuple[int, str]:
+    """Exit code and what was said on stderr. `obeys_permissions`: also where root runs the tests."""
+    done = subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        timeout=240,
+        preexec_fn=_obey_permissions if obeys_permissions else None,
+    )
     return done.returncode, done.stderr
+
+
+def _obey_permissions() -> None:
+    """Let what is run next have none of root's rights to every file; whoever is not root has none anyway."""
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        LIBC.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def one_line(told: str) -> bool:
@@ -175,6 +192,63 @@ def test_ctrl_c_leaves_the_store_usable(store: Path, tmp_path: Path, name: str) 
         break
     assert interrupted
     assert lookalike("search", photos / "000.png", "--store", store)[0] == 0
+
+
+def test_what_may_not_be_written_is_one_line_and_loses_nothing(store: Path, tmp_path: Path) -> None:
+    photos, closed = tmp_path / "photos", tmp_path / "closed"
+    closed.mkdir()
+    before = snapshot(store)
+    folders = [closed, store, *(path for path in store.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o500)
+    try:
+        for arguments in (
+            ("scan", photos, "--store", closed / "new"),
+            ("scan", photos, "--store", store),
+            ("index", "--store", store),
+            ("train", "--store", store, "--epochs", "1"),
+            ("search", photos / "000.png", "--store", store, "--output", closed / "a.csv"),
+        ):
+            code, told = lookalike(*arguments, obeys_permissions=True)
+            assert code == 1 and one_line(told), told
+            assert "(Permission denied)" in told and "change who may read and write there" in told, told
+            assert ".tmp" not in told
+        assert lookalike("search", photos / "000.png", "--store", store, obeys_permissions=True)[0] == 0
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert snapshot(store) == before
+
+
+def test_a_folder_that_may_not_be_looked_into_any_more_is_not_taken_for_deleted(
+    draw_photos: DrawPhotos, tmp_path: Path
+) -> None:
+    photos, root = draw_photos(4), tmp_path / "store"
+    within = photos / "some" / "of them"
+    within.mkdir(parents=True)
+    for number in range(2):
+        (photos / f"{number:03}.png").rename(within / f"{number}.png")
+    assert lookalike("scan", photos, "--store", root)[0] == 0
+    leave_run(Store.open(root), "one")
+    assert lookalike("index", "--store", root)[0] == 0
+    before = snapshot(root)
+    (photos / "some").chmod(0)
+    try:
+        for arguments in (("sync",), ("scan", photos)):
+            code, told = lookalike(*arguments, "--store", root, obeys_permissions=True)
+            assert code == 1 and told.splitlines()[-1].endswith(
+                "or take them out of the catalog by --accept-unreadable"
+            )
+            assert f"{within} is not (Permission denied), and 2 photos of the catalog lie in it" in told
+            assert snapshot(root) == before
+        assert lookalike("sync", "--accept-unreadable", "--store", root, obeys_permissions=True)[0] == 3
+    finally:
+        (photos / "some").chmod(0o755)
+    assert len(Manifest.read(root / "manifest.parquet")) == 2
+    shutil.rmtree(photos / "some")  # deleted is deleted
+    (photos / "002.png").unlink()
+    assert lookalike("sync", "--store", root)[0] == 0
+    assert len(Manifest.read(root / "manifest.parquet")) == 1
 
 
 def test_help_is_quick_and_light() -> None:

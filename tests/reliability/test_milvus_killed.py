@@ -51,7 +51,7 @@ def vectors(ids: range) -> Floats:
 @pytest.mark.parametrize("server", ["milvus"], indirect=True)
 def test_what_was_acknowledged_is_there_after_kill_9(server: MilvusServer) -> None:
     engine = Engine(milvus=server.url)
-    index = MilvusIndex.create(connect(engine), "products", photos(range(0)).schema, WIDTH)
+    index = MilvusIndex.create(connect(engine, new=True), "products", photos(range(0)).schema, WIDTH)
     acknowledged: list[range] = []
     enough, killed = threading.Event(), threading.Event()
     errors: list[str] = []
