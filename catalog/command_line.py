@@ -179,7 +179,7 @@ def _gist(box: str) -> str:
     """The sentence that matters of the framed text in which tyro says what is wrong: all up to its first rule."""
     lines = [line.strip("│ ") for line in box.splitlines()[1:]]
     sentence = itertools.takewhile(lambda line: not line.startswith(("─", "╰")), lines)
-    return " ".join(sentence).strip(" .") or "the options could not be read"
+    return " ".join(sentence).partition("Got errors")[0].strip(" .") or "the options could not be read"
 
 
 def _preset(presets: Mapping[str, Any], arguments: list[str], default: Any) -> Any:

@@ -22,13 +22,14 @@ class Report:
     """Lines for people."""
 
     lines: tuple[str, ...]
+    exit_code: int = 0
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
 
 
 def status(config: StoreConfig) -> Report:
-    """The catalog, the runs, the version in use and the device.
+    """The catalog, the runs, the version in use and the device; exit code 1 where that version cannot be read.
 
     Raises:
         StoreError: there is no store.
@@ -40,15 +41,20 @@ def status(config: StoreConfig) -> Report:
     runs = all_runs(store)
     finished = [run.name for run in runs if run.finished]
     resumable = [run.name for run in runs if run.resumable]
+    exit_code = 0
+    try:
+        version = _in_use(store, manifest)
+    except VersionError as error:
+        version, exit_code = str(error), int(store.current_file.exists())  # none yet is no fault
     lines = [
         f"catalog    {catalog['root']}: {len(manifest)} photos of {manifest.product_count} products, "
         f"{len(read_quarantine(store.quarantine_file))} files left out",
         f"runs       {', '.join(finished) or 'none finished'}"
         + (f"; to be resumed: {', '.join(resumable)}" if resumable else ""),
         f"device     {_device(config)}",
-        f"version    {_in_use(store, manifest)}",
+        f"version    {version}",
     ]
-    return Report(tuple(lines))
+    return Report(tuple(lines), exit_code)
 
 
 def _device(config: StoreConfig) -> str:
@@ -59,10 +65,7 @@ def _device(config: StoreConfig) -> str:
 
 
 def _in_use(store: Store, manifest: Manifest) -> str:
-    try:
-        version = read_version(store.versions_dir / current_id(store))
-    except VersionError as error:
-        return str(error)
+    version = read_version(store.versions_dir / current_id(store))
     behind = (
         ""
         if version.manifest_fingerprint == manifest.fingerprint

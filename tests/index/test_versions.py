@@ -275,6 +275,10 @@ def test_status_tells_what_to_do_next(make_store: MakeStore, tmp_path: Path) -> 
     assert "3 photos of 3 products" in str(status(StoreConfig(store=store.root)))
     (tmp_path / "photos" / "002.png").unlink()
     scan(ScanConfig(catalog=tmp_path / "photos", store=store.root))
-    assert "the catalog has changed since" in str(status(StoreConfig(store=store.root)))
+    told = status(StoreConfig(store=store.root))
+    assert "the catalog has changed since" in str(told) and told.exit_code == 0
+    damage(store.versions_dir / current_id(store) / "version.json")
+    told = status(StoreConfig(store=store.root))
+    assert "version.json" in str(told) and told.exit_code == 1
     with pytest.raises(StoreError, match="no store at"):
         status(StoreConfig(store=tmp_path / "nowhere"))
