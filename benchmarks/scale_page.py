@@ -199,8 +199,8 @@ training {training} times, embedding {embedding} times (aimed at: 1.6).
 
 - **Bytes** are those of a photo at the largest size measured, times the photos. Milvus was measured with 356 numbers
   and up to {largest} photos, and is taken to grow with both; its memory is that of the server's process above what it
-  took empty. Two versions are in it from one publish to the next; three stay on its disk (`--keep`), and what was removed
-  within the last hour.
+  took empty. Two versions are in it from one publish to the next; three stay on its disk (`--keep`), and what was
+  removed within the last hour.
 - **Embedding** runs at {embed:.0f} photos/s on 2 cores with the default encoder at 224 px (`benchmarks.search`).
   Photos are embedded independently, so machines are taken to add up. **Hours per GPU**: none was at hand. One that
   embeds f times as fast takes the row of one machine, divided by f.
