@@ -72,7 +72,7 @@ class Run:
     @property
     def damaged(self) -> bool:
         """Whether the run came to its end, and its checkpoint cannot be read any more."""
-        return self.result_file.exists() and not self.finished
+        return self.result_file.exists() and not self.finished and not self.resumable
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Say what the finished run came to, and what its checkpoint must be from now on."""

@@ -321,7 +321,7 @@ def test_told_to_stop_a_process_leaves_what_it_has_made_so_far(
 def test_damaged_parts_are_removed_and_their_photos_embedded_again(
     ranks: Ranks, store: Store, expected: Expected
 ) -> None:
-    ranks.embed(store, 1, kill=0, at_operation=30)
+    ranks.embed(store, 1, kill=0, at_operation=37)
     parts = sorted(parts_folder(store, encoder_of(store)).glob("*.part"))
     assert len(parts) > 4
     short, flipped, empty, long = (part.read_bytes() for part in parts[:4])
