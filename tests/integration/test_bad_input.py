@@ -13,8 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from catalog.config import ScanConfig
 from catalog.manifest import Manifest
+from catalog.scan import scan
 from catalog.store import Store
+from index.build import build_version
+from index.config import IndexConfig
 from tests.conftest import DrawPhotos, draw_photo
 from tests.small_run import leave_run
 
@@ -63,10 +67,13 @@ def snapshot(folder: Path) -> dict[str, str]:
 @pytest.fixture
 def store(draw_photos: DrawPhotos, tmp_path: Path) -> Path:
     """A store with a version in use."""
-    root = tmp_path / "store"
-    assert lookalike("scan", draw_photos(4), "--store", root)[0] == 0
+    return _indexed(draw_photos(4), tmp_path / "store")
+
+
+def _indexed(photos: Path, root: Path) -> Path:
+    scan(ScanConfig(catalog=photos, store=root))
     leave_run(Store.open(root), "one")
-    assert lookalike("index", "--store", root)[0] == 0
+    build_version(IndexConfig(store=root, device="cpu"))
     return root
 
 
@@ -224,9 +231,7 @@ def test_a_folder_that_may_not_be_looked_into_any_more_is_not_taken_for_deleted(
     within.mkdir(parents=True)
     for number in range(2):
         (photos / f"{number:03}.png").rename(within / f"{number}.png")
-    assert lookalike("scan", photos, "--store", root)[0] == 0
-    leave_run(Store.open(root), "one")
-    assert lookalike("index", "--store", root)[0] == 0
+    _indexed(photos, root)
     before = snapshot(root)
     (photos / "some").chmod(0)
     try:
