@@ -27,9 +27,7 @@ def remedy_for(error: OSError) -> str:
 
 
 def place_of(error: OSError) -> str:
-    """Where it happened, for people: of a temporary file its folder; empty where the error does not say."""
-    if not error.filename:
-        return ""
+    """Where it happened, by the file that the error names, for people: of a temporary file its folder."""
     path = Path(str(error.filename))
     return str(path.parent if path.name.startswith(".") and path.suffix == ".tmp" else path)
 

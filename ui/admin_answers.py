@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +11,7 @@ from catalog.manifest import CatalogItem
 from index.overview import Overview, VersionEntry
 from search.duplicates_table import FoundGroup, FoundMember
 from search.side_by_side import Placed, SideBySide
+from training.run_record import RunState
 from ui.admin_jobs import JobName, JobReport, JobState
 from ui.answers import Match, Product, answer
 from ui.media import media_address
@@ -114,7 +114,7 @@ class Run(_Answer):
     """A training run."""
 
     name: str
-    state: Literal["finished", "to be resumed", "ended early", "damaged"]
+    state: RunState
     settings: dict[str, str]
     figures: dict[str, float]
     pictures: list[str]
